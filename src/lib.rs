@@ -1,0 +1,7 @@
+//! mpsink: the record of what ApsaraVideo Media Processing did, as it says so through SMQ.
+//!
+//! The modules in reading order, lowest floor first. A module names itself and modules on lower
+//! floors; `ARCHITECTURE.md` has the picture, and `tests/it/tidy.rs` holds it.
+
+pub mod clock;
+pub mod notification;

@@ -1,0 +1,59 @@
+//! A source: one configured way in.
+//!
+//! Its *name* is what the store keeps its pins and counts under, so that its paths can be rotated
+//! and its place in the file can change without losing them.
+
+/// The store's number of a source; stable for one name in one database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub i64);
+
+/// One way in, as configured and known to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub id: SourceId,
+    /// Shown on pages and used as a label; `default` for the one that made itself.
+    pub name: String,
+    /// The request targets it answers to, each exactly. The first is the one to register.
+    pub paths: Vec<String>,
+    /// Topic owners let in by configuration. With none configured, the first admitted owner is
+    /// pinned in the store; a person may allow more there.
+    pub owners: Vec<String>,
+    /// Topics let in by configuration; none means any topic of those owners.
+    pub topics: Vec<String>,
+    /// The region its topics are in, such as `cn-shanghai`; empty if not configured.
+    pub region: String,
+    /// The MPS queue its jobs belong to; empty if not configured.
+    pub queue: String,
+}
+
+/// Returns `path` with its last segment hidden, for logs and everything else a stranger may read:
+/// the segment is the secret that keeps other accounts' pushes out.
+pub fn masked(path: &str) -> String {
+    match path.rsplit_once('/') {
+        Some((head, "")) => match head.rsplit_once('/') {
+            Some((start, _)) => format!("{start}/•••/"),
+            None => "/".to_owned(),
+        },
+        Some((head, _)) => format!("{head}/•••"),
+        None => "•••".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_segment_is_never_shown() {
+        let cases = [
+            ("/notifications/0123abcd", "/notifications/•••"),
+            ("/a/b/c?d=e", "/a/b/•••"),
+            ("/notifications/0123abcd/", "/notifications/•••/"),
+            ("/", "/"),
+            ("nothing", "•••"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(masked(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The tests of the whole program, through its doors. One binary, so that it links once.
+
+mod tidy;
