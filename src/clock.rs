@@ -2,11 +2,12 @@
 //!
 //! `app` makes a [`Clock`] and passes it to everything that needs the time, so that a test can set
 //! it and nothing has to wait for it. Every time in the program is a [`Timestamp`]: milliseconds
-//! since 1970, UTC, which is also what the store keeps. Time zones are for the pages alone.
+//! since 1970, UTC, which is also what the store keeps. Time zones are for the pages alone. A
+//! [`Throttle`] bounds how often something is done, by the same clock.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -44,6 +45,7 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    #[must_use]
     pub fn plus_ms(self, ms: i64) -> Timestamp {
         Timestamp(self.0.saturating_add(ms))
     }
@@ -122,6 +124,54 @@ fn system_time() -> Timestamp {
     Timestamp(Utc::now().timestamp_millis())
 }
 
+/// Bounds how often something is done: a burst at once, then a steady rate (a token bucket).
+///
+/// A clock that jumps back stops the refill until it has caught up, and never takes tokens away.
+#[derive(Debug)]
+pub struct Throttle {
+    burst: u32,
+    /// Milliseconds until one more is let through.
+    interval_ms: i64,
+    clock: Clock,
+    state: Mutex<Bucket>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: u32,
+    /// Up to when refilling has been reckoned.
+    refilled_at: Timestamp,
+}
+
+impl Throttle {
+    /// Returns a throttle that lets `burst` through at once and then one in each `interval_ms`.
+    pub fn new(burst: u32, interval_ms: i64, clock: Clock) -> Throttle {
+        let state = Mutex::new(Bucket {
+            tokens: burst,
+            refilled_at: clock.now(),
+        });
+        Throttle {
+            burst,
+            interval_ms: interval_ms.max(1),
+            clock,
+            state,
+        }
+    }
+
+    /// Tells whether one more may be done now, and counts it if so.
+    pub fn admits(&self) -> bool {
+        let now = self.clock.now();
+        let mut bucket = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = now.since_ms(bucket.refilled_at).max(0) / self.interval_ms;
+        bucket.refilled_at = bucket.refilled_at.plus_ms(due * self.interval_ms);
+        let due = u32::try_from(due).unwrap_or(u32::MAX);
+        bucket.tokens = bucket.tokens.saturating_add(due).min(self.burst);
+        let admits = bucket.tokens > 0;
+        bucket.tokens = bucket.tokens.saturating_sub(1);
+        admits
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +200,21 @@ mod tests {
         assert_eq!(copy.now(), Timestamp(5));
         clock.set(Timestamp(9));
         assert_eq!(copy.now(), Timestamp(9));
+    }
+
+    #[test]
+    fn a_throttle_lets_its_burst_through_and_then_one_in_each_interval() {
+        let clock = Clock::standing_at(Timestamp(0));
+        let throttle = Throttle::new(3, 100, clock.clone());
+        let admitted = |throttle: &Throttle| (0..10).filter(|_| throttle.admits()).count();
+        assert_eq!(admitted(&throttle), 3);
+        clock.set(Timestamp(99));
+        assert_eq!(admitted(&throttle), 0);
+        clock.set(Timestamp(250));
+        assert_eq!(admitted(&throttle), 2);
+        clock.set(Timestamp(0));
+        assert_eq!(admitted(&throttle), 0);
+        clock.set(Timestamp(1_000_000));
+        assert_eq!(admitted(&throttle), 3);
     }
 }

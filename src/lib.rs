@@ -5,3 +5,5 @@
 
 pub mod clock;
 pub mod notification;
+
+pub mod envelope;

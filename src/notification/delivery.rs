@@ -64,6 +64,11 @@ impl Headers {
         self.0.retain(|(other, _)| *other != name);
     }
 
+    /// Puts the headers in the order of their names, values under one name in the order they came.
+    pub fn sort(&mut self) {
+        self.0.sort_by(|(a, _), (b, _)| a.cmp(b));
+    }
+
     /// Returns the bytes of all names and values together.
     pub fn bytes(&self) -> usize {
         self.iter()

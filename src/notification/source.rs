@@ -26,17 +26,22 @@ pub struct Source {
     pub queue: String,
 }
 
-/// Returns `path` with its last segment hidden, for logs and everything else a stranger may read:
-/// the segment is the secret that keeps other accounts' pushes out.
-pub fn masked(path: &str) -> String {
-    match path.rsplit_once('/') {
-        Some((head, "")) => match head.rsplit_once('/') {
-            Some((start, _)) => format!("{start}/•••/"),
-            None => "/".to_owned(),
-        },
+/// Returns a request target with the last segment of its path and its query hidden, for logs and
+/// everything else a stranger may read: the segment is the secret that keeps other accounts' pushes
+/// out. However many slashes a proxy has added behind it, it stays hidden.
+pub fn masked(target: &str) -> String {
+    let (path, query) = match target.split_once('?') {
+        Some((path, _)) => (path, "?•••"),
+        None => (target, ""),
+    };
+    let stem = path.trim_end_matches('/');
+    let slash = if stem.len() < path.len() { "/" } else { "" };
+    let stem = match stem.rsplit_once('/') {
+        _ if stem.is_empty() => String::new(),
         Some((head, _)) => format!("{head}/•••"),
         None => "•••".to_owned(),
-    }
+    };
+    format!("{stem}{slash}{query}")
 }
 
 #[cfg(test)]
@@ -47,7 +52,9 @@ mod tests {
     fn the_last_segment_is_never_shown() {
         let cases = [
             ("/notifications/0123abcd", "/notifications/•••"),
-            ("/a/b/c?d=e", "/a/b/•••"),
+            ("/a/b/c?d=e", "/a/b/•••?•••"),
+            ("/n/0123abcd?a=/b", "/n/•••?•••"),
+            ("/n/0123abcd//", "/n/•••/"),
             ("/notifications/0123abcd/", "/notifications/•••/"),
             ("/", "/"),
             ("nothing", "•••"),
