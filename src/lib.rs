@@ -7,3 +7,4 @@ pub mod clock;
 pub mod notification;
 
 pub mod envelope;
+pub mod mps;
