@@ -8,3 +8,5 @@ pub mod notification;
 
 pub mod envelope;
 pub mod mps;
+
+pub mod signature;
