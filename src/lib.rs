@@ -10,3 +10,4 @@ pub mod envelope;
 pub mod mps;
 
 pub mod signature;
+pub mod store;

@@ -1,0 +1,614 @@
+//! Storing a message: its delivery once, its events, and the rows they are about.
+//!
+//! **Architecture invariant:** the same message is one row. The unique index over its key says so,
+//! not a look-up before; what loses against it is counted on the row that is there.
+//!
+//! The key is 16 bytes of a SHA-256 over (owner, region, topic, message id). As text it would be
+//! some 90 bytes in every entry of the index; the hash is a quarter of that, so the index stays in
+//! memory several times longer. Its places are random, but so are new-style message ids, and no
+//! prefix that grows with time would be right: the key must be the same for a push of the same
+//! message whose publish time did not come along. A collision by chance is out of reach at 128
+//! bits, and one by force would need a second preimage, or would only merge messages of the same
+//! attacker.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+use sha2::{Digest, Sha256};
+
+use crate::clock::Timestamp;
+use crate::notification::Notification;
+use crate::notification::capture;
+use crate::notification::event::{Event, JobState};
+use crate::store::errors::WriteError;
+use crate::store::inbox::Context;
+use crate::store::queues::{self, Origin, Rank};
+use crate::store::records::{RowId, TimeSource};
+use crate::store::values::{count, json};
+use crate::store::{Appended, Arrival, OwnerRule, held, jobs, sources};
+
+const INSERT_DELIVERY: &str = "
+    INSERT INTO delivery (
+      key, source, owner, region, topic, subscriber, subscription, message_id, tag, format,
+      published_at, received_at, md5_mismatch, message_sha256, body_bytes, unrecognized
+    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+    ON CONFLICT (key) DO NOTHING
+    RETURNING id";
+
+const COUNT_DUPLICATE: &str = "
+    UPDATE delivery
+    SET duplicates = duplicates + 1,
+      last_duplicate_at = MAX(COALESCE(last_duplicate_at, ?2), ?2),
+      differs = MAX(differs, message_sha256 <> ?3)
+    WHERE key = ?1
+    RETURNING id, message_sha256 <> ?3";
+
+const INSERT_CAPTURE: &str =
+    "INSERT INTO delivery_capture (delivery, head, body) VALUES (?1, ?2, ?3)";
+
+const INSERT_EVENT: &str = "
+    INSERT INTO event (
+      delivery, position, kind, owner, job, run, state, terminal, ordered_at, at, at_from, queue,
+      queue_rule, event
+    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+
+const KEY_BYTES: usize = 16;
+
+/// Writes an [`Arrival`]; see [`Appended`] for what may become of it.
+pub(super) fn append(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    arrival: &Arrival,
+) -> rusqlite::Result<Result<Appended, WriteError>> {
+    // First what may forbid it, so that nothing is written then.
+    if let Some(id) = arrival.from_held
+        && !held::is_there(tx, id)?
+    {
+        return Ok(Ok(Appended::NoLongerHeld));
+    }
+    if arrival.owner == OwnerRule::Pin {
+        let owner = arrival
+            .notification
+            .topic_owner
+            .as_deref()
+            .unwrap_or_default();
+        if !sources::pin(tx, ctx, arrival.delivery.source, owner)? {
+            return Ok(Ok(Appended::AnotherOwnerPinned));
+        }
+    }
+    if let Some(id) = arrival.from_held {
+        held::remove(tx, id)?;
+    }
+    let key = delivery_key(&arrival.region, &arrival.notification);
+    let message_sha256: [u8; 32] = Sha256::digest(&arrival.notification.message).into();
+    let appended = match insert_delivery(tx, arrival, key, message_sha256)? {
+        Some(delivery) => {
+            insert_capture(tx, delivery, arrival)?;
+            insert_events(tx, ctx, delivery, arrival)?;
+            Appended::Stored { delivery }
+        }
+        None => count_duplicate(tx, arrival.delivery.received_at, key, message_sha256)?,
+    };
+    Ok(Ok(appended))
+}
+
+/// Hashes what makes a message the same one. Each field goes in with its length, so that no two
+/// lists of fields give the same bytes. Without a message id, publish time and message stand in.
+fn delivery_key(region: &str, notification: &Notification) -> [u8; KEY_BYTES] {
+    let mut hash = Sha256::new();
+    let mut add = |field: &[u8]| {
+        hash.update(field.len().to_be_bytes());
+        hash.update(field);
+    };
+    add(text(notification.topic_owner.as_ref()).as_bytes());
+    add(region.as_bytes());
+    add(text(notification.topic.as_ref()).as_bytes());
+    if let Some(id) = &notification.message_id {
+        add(b"id");
+        add(id.as_bytes());
+    } else {
+        let published_at = notification.published_at.map(|at| at.0.to_be_bytes());
+        add(b"message");
+        add(published_at.as_ref().map_or(&[], |at| &at[..]));
+        add(&notification.message);
+    }
+    let mut key = [0; KEY_BYTES];
+    for (to, from) in key.iter_mut().zip(hash.finalize()) {
+        *to = from;
+    }
+    key
+}
+
+fn text(field: Option<&String>) -> &str {
+    field.map_or("", String::as_str)
+}
+
+/// Returns the new row's number, or `None` if the key is there.
+fn insert_delivery(
+    tx: &Transaction<'_>,
+    arrival: &Arrival,
+    key: [u8; KEY_BYTES],
+    message_sha256: [u8; 32],
+) -> rusqlite::Result<Option<RowId>> {
+    let notification = &arrival.notification;
+    let unrecognized = arrival.events.iter().find_map(|event| match event {
+        Event::Unrecognized(unrecognized) => Some(&unrecognized.reason),
+        Event::Job(_) | Event::Run(_) | Event::Activity(_) => None,
+    });
+    let mut insert = tx.prepare_cached(INSERT_DELIVERY)?;
+    let id = insert.query_row(
+        params![
+            key,
+            arrival.delivery.source.0,
+            text(notification.topic_owner.as_ref()),
+            arrival.region,
+            text(notification.topic.as_ref()),
+            notification.subscriber,
+            notification.subscription,
+            notification.message_id,
+            notification.tag,
+            notification.format.word(),
+            notification.published_at.map(|at| at.0),
+            arrival.delivery.received_at.0,
+            arrival.md5_mismatch,
+            message_sha256,
+            count(arrival.delivery.body.len()),
+            unrecognized,
+        ],
+        |row| row.get(0),
+    );
+    id.optional()
+}
+
+fn count_duplicate(
+    tx: &Transaction<'_>,
+    received_at: Timestamp,
+    key: [u8; KEY_BYTES],
+    message_sha256: [u8; 32],
+) -> rusqlite::Result<Appended> {
+    let mut update = tx.prepare_cached(COUNT_DUPLICATE)?;
+    let (delivery, differs) = update
+        .query_row(params![key, received_at.0, message_sha256], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    jobs::count_delivery(tx, delivery)?;
+    Ok(Appended::Duplicate { delivery, differs })
+}
+
+fn insert_capture(
+    tx: &Transaction<'_>,
+    delivery: RowId,
+    arrival: &Arrival,
+) -> rusqlite::Result<()> {
+    let head = capture::write_head("POST", &arrival.delivery.target, &arrival.delivery.headers);
+    let mut insert = tx.prepare_cached(INSERT_CAPTURE)?;
+    insert.execute(params![delivery, head, arrival.delivery.body])?;
+    Ok(())
+}
+
+/// Writes the events, then folds each job they are about once.
+fn insert_events(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    delivery: RowId,
+    arrival: &Arrival,
+) -> rusqlite::Result<()> {
+    let owner = text(arrival.notification.topic_owner.as_ref());
+    let mut events_of_job: BTreeMap<&str, u32> = BTreeMap::new();
+    for (position, event) in arrival.events.iter().enumerate() {
+        let (at, at_from) = time_of(event, arrival);
+        let facts = facts_of(event);
+        let (queue, rank) = queue_of(event, ctx, arrival);
+        let ordered_at = (at_from != TimeSource::Arrival).then_some(at.0);
+        let mut insert = tx.prepare_cached(INSERT_EVENT)?;
+        insert.execute(params![
+            delivery,
+            count(position),
+            event.word(),
+            owner,
+            facts.job,
+            facts.run,
+            facts.state.map(JobState::word),
+            facts.state.is_some_and(JobState::is_terminal),
+            ordered_at,
+            at.0,
+            at_from.word(),
+            queue,
+            rank as i64,
+            json(event)?,
+        ])?;
+        if let Some(queue) = queue {
+            jobs::note_queue(tx, &arrival.region, queue, at)?;
+        }
+        if let Event::Job(job) = event {
+            *events_of_job.entry(&job.job_id).or_default() += 1;
+        }
+    }
+    for (job, events) in events_of_job {
+        jobs::fold(tx, owner, job, events)?;
+    }
+    Ok(())
+}
+
+/// What an event is about, for its columns.
+struct Facts<'a> {
+    job: Option<&'a str>,
+    run: Option<&'a str>,
+    state: Option<JobState>,
+}
+
+fn facts_of(event: &Event) -> Facts<'_> {
+    match event {
+        Event::Job(job) => Facts {
+            job: Some(&job.job_id),
+            run: None,
+            state: Some(job.state),
+        },
+        Event::Run(run) => Facts {
+            job: None,
+            run: Some(&run.run_id),
+            state: Some(run.state),
+        },
+        Event::Activity(activity) => Facts {
+            job: activity.job_id.as_deref(),
+            run: Some(&activity.run_id),
+            state: Some(activity.state),
+        },
+        Event::Unrecognized(_) => Facts {
+            job: None,
+            run: None,
+            state: None,
+        },
+    }
+}
+
+/// When an event happened: by its own end time, else by the publish time, else when it arrived.
+fn time_of(event: &Event, arrival: &Arrival) -> (Timestamp, TimeSource) {
+    let own = match event {
+        Event::Job(job) => job.finished_at,
+        Event::Run(run) => run.happened_at,
+        Event::Activity(activity) => activity.finished_at,
+        Event::Unrecognized(_) => None,
+    };
+    match (own, arrival.notification.published_at) {
+        (Some(at), _) => (at, TimeSource::Message),
+        (None, Some(at)) => (at, TimeSource::Envelope),
+        (None, None) => (arrival.delivery.received_at, TimeSource::Arrival),
+    }
+}
+
+/// Only a job's own message belongs to a queue: jobs inside a workflow have none.
+fn queue_of<'a>(
+    event: &'a Event,
+    ctx: &'a Context,
+    arrival: &'a Arrival,
+) -> (Option<&'a str>, Rank) {
+    let Event::Job(job) = event else {
+        return (None, Rank::None);
+    };
+    let origin = Origin {
+        region: &arrival.region,
+        queue: &arrival.queue,
+        topic: text(arrival.notification.topic.as_ref()),
+        pipeline_id: job.pipeline_id.as_deref(),
+    };
+    queues::place(&ctx.queues, &origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::Timestamp;
+    use crate::notification::event::{
+        ActivityEvent, Event, Failure, JobEvent, JobState, RunEvent, Unrecognized,
+    };
+    use crate::notification::reason::HoldReason;
+    use crate::notification::source::SourceId;
+    use crate::store::fixtures::{self, NOON, TestStore, arrival, arrival_of, renotify};
+    use crate::store::records::{DeliveryRecord, Page, TimeSource};
+    use crate::store::{Appended, Arrival, NewHeld, OwnerRule};
+
+    use super::*;
+
+    fn deliveries(test: &TestStore) -> Vec<DeliveryRecord> {
+        let page = Page {
+            limit: 1_000,
+            after: None,
+        };
+        test.store.page_deliveries(page).unwrap().items
+    }
+
+    fn only_delivery(test: &TestStore) -> DeliveryRecord {
+        let mut all = deliveries(test);
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    }
+
+    fn pinning(id: &str, owner: Option<&str>) -> Arrival {
+        let mut arrival = renotify(arrival(id, "j"), |notification| {
+            notification.topic_owner = owner.map(str::to_owned);
+        });
+        arrival.owner = OwnerRule::Pin;
+        arrival
+    }
+
+    fn held(signature: &[u8]) -> NewHeld {
+        NewHeld {
+            delivery: fixtures::delivery(SourceId(1), "topic", "m1", "message m1"),
+            signature: signature.to_vec(),
+            reason: HoldReason::Owner,
+            owner: Some("1001".to_owned()),
+            topic: Some("topic".to_owned()),
+            message_id: Some("m1".to_owned()),
+            explanation: "{}".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_same_message_again_is_counted_on_its_row() {
+        let test = fixtures::open();
+        let Appended::Stored { delivery } = test.append(arrival("m1", "j1")) else {
+            panic!("not stored");
+        };
+        let mut again = arrival("m1", "j1");
+        again.delivery.received_at = NOON.plus_ms(5_000);
+        let again = test.append(again);
+        assert_eq!(
+            again,
+            Appended::Duplicate {
+                delivery,
+                differs: false
+            }
+        );
+        let row = only_delivery(&test);
+        assert_eq!(row.duplicates, 1);
+        assert_eq!(row.last_duplicate_at, Some(NOON.plus_ms(5_000)));
+        assert_eq!(row.received_at, NOON);
+        assert!(!row.differs);
+        let job = test.job();
+        assert_eq!((job.events, job.deliveries), (1, 2));
+    }
+
+    #[test]
+    fn another_message_under_the_same_key_keeps_the_first_and_is_flagged_for_good() {
+        let test = fixtures::open();
+        test.append(arrival("m1", "j1"));
+        let other = renotify(arrival("m1", "j2"), |notification| {
+            notification.message = b"another".to_vec();
+        });
+        let appended = test.append(other);
+        assert!(matches!(
+            appended,
+            Appended::Duplicate { differs: true, .. }
+        ));
+        let same = test.append(arrival("m1", "j1"));
+        assert!(matches!(same, Appended::Duplicate { differs: false, .. }));
+        let row = only_delivery(&test);
+        assert!(row.differs);
+        assert_eq!(row.duplicates, 2);
+        assert_eq!(test.job().id, "j1");
+        let detail = test.store.find_delivery(row.id).unwrap().unwrap();
+        assert_eq!(detail.message, b"message m1");
+    }
+
+    #[test]
+    fn a_message_is_another_one_by_owner_region_topic_or_id() {
+        let test = fixtures::open();
+        test.append(arrival("m1", "j"));
+        test.append(arrival("m2", "j"));
+        test.append(arrival_of("topic2", "m1", Vec::new()));
+        test.append(renotify(arrival("m1", "j"), |notification| {
+            notification.topic_owner = Some("1002".to_owned());
+        }));
+        let mut elsewhere = arrival("m1", "j");
+        elsewhere.region = "cn-beijing".to_owned();
+        test.append(elsewhere);
+        assert_eq!(deliveries(&test).len(), 5);
+    }
+
+    #[test]
+    fn without_an_id_topic_publish_time_and_message_tell_messages_apart() {
+        let without_id = |message: &str, published_at: Option<i64>| {
+            renotify(arrival("x", "j"), |notification| {
+                notification.message_id = None;
+                notification.message = message.as_bytes().to_vec();
+                notification.published_at = published_at.map(Timestamp);
+            })
+        };
+        let test = fixtures::open();
+        for (message, at) in [("a", Some(1)), ("b", Some(1)), ("a", Some(2)), ("a", None)] {
+            let first = test.append(without_id(message, at));
+            assert!(matches!(first, Appended::Stored { .. }), "{message} {at:?}");
+            let again = test.append(without_id(message, at));
+            assert!(matches!(again, Appended::Duplicate { differs: false, .. }));
+        }
+        assert_eq!(deliveries(&test).len(), 4);
+    }
+
+    #[test]
+    fn fields_that_only_run_together_alike_are_not_the_same_key() {
+        let notification = |owner: &str, topic: &str| {
+            let arrival = renotify(arrival("m", "j"), |notification| {
+                notification.topic_owner = Some(owner.to_owned());
+                notification.topic = Some(topic.to_owned());
+            });
+            arrival.notification.into_inner()
+        };
+        let key = |owner, region, topic| delivery_key(region, &notification(owner, topic));
+        assert_ne!(key("ab", "", "c"), key("a", "", "bc"));
+        assert_ne!(key("a", "b", "c"), key("a", "", "bc"));
+        assert_eq!(key("a", "b", "c"), key("a", "b", "c"));
+    }
+
+    #[test]
+    fn a_delivery_comes_back_as_it_came() {
+        let test = fixtures::open();
+        let mut came = arrival("m1", "j1");
+        came.delivery.headers.add("x-mns-odd", &b"\xff\xfe"[..]);
+        came.delivery.body = b"message \0 \xff".to_vec();
+        came.md5_mismatch = true;
+        let expected = capture::Capture::of(&came.delivery);
+        let Appended::Stored { delivery } = test.append(came) else {
+            panic!("not stored");
+        };
+        let detail = test.store.find_delivery(delivery).unwrap().unwrap();
+        assert_eq!(detail.capture, expected);
+        assert_eq!(detail.message, b"message \0 \xff");
+        assert!(detail.delivery.md5_mismatch);
+        assert_eq!(detail.delivery.source, "default");
+        assert_eq!(detail.delivery.lag_ms, Some(0));
+        assert_eq!(test.store.find_delivery(delivery + 1).unwrap(), None);
+    }
+
+    #[test]
+    fn what_was_not_understood_is_kept_with_its_reason_and_is_no_job() {
+        let test = fixtures::open();
+        let reason = "not JSON".to_owned();
+        let event = Event::Unrecognized(Unrecognized {
+            reason: reason.clone(),
+        });
+        test.append(arrival_of("topic", "m1", vec![event]));
+        let row = only_delivery(&test);
+        assert_eq!(row.unrecognized, Some(reason));
+        assert!(test.jobs().is_empty());
+        let detail = test.store.find_delivery(row.id).unwrap().unwrap();
+        assert_eq!(detail.events[0].kind, "unrecognized");
+        assert_eq!(detail.events[0].subject, None);
+    }
+
+    #[test]
+    fn runs_and_activities_are_kept_as_events_and_are_no_jobs_yet() {
+        let test = fixtures::open();
+        let run = RunEvent {
+            run_id: "r1".to_owned(),
+            state: JobState::Completed,
+            happened_at: Some(Timestamp(7)),
+            ..RunEvent::default()
+        };
+        let activity = ActivityEvent {
+            run_id: "r1".to_owned(),
+            job_id: Some("j1".to_owned()),
+            ..ActivityEvent::default()
+        };
+        let events = vec![Event::Run(run), Event::Activity(activity)];
+        test.append(arrival_of("topic", "m1", events));
+        test.append(arrival_of("topic", "m1", Vec::new()));
+        let detail = test.store.find_delivery(1).unwrap().unwrap();
+        let kinds: Vec<_> = detail
+            .events
+            .iter()
+            .map(|event| (event.kind.as_str(), event.subject.as_deref()))
+            .collect();
+        assert_eq!(kinds, [("run", Some("r1")), ("activity", Some("r1"))]);
+        let times: Vec<_> = detail
+            .events
+            .iter()
+            .map(|event| (event.at, event.at_from))
+            .collect();
+        let expected = [
+            (Timestamp(7), TimeSource::Message),
+            (NOON, TimeSource::Envelope),
+        ];
+        assert_eq!(times, expected);
+        assert!(test.jobs().is_empty());
+        assert!(test.store.latest_by_queue(10, 10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn of_two_owners_in_one_batch_the_first_is_pinned_and_the_second_is_not_written() {
+        let test = fixtures::open();
+        let stopped = test.stop_writer();
+        let first = test.send(pinning("m1", Some("1001")));
+        let second = test.send(pinning("m2", Some("2002")));
+        let third = test.send(pinning("m3", Some("1001")));
+        stopped.go_on();
+        let mut answers = [first, second, third]
+            .map(|task| test.runtime.block_on(task).unwrap().unwrap())
+            .into_iter();
+        assert!(matches!(answers.next(), Some(Appended::Stored { .. })));
+        assert_eq!(answers.next(), Some(Appended::AnotherOwnerPinned));
+        assert!(matches!(answers.next(), Some(Appended::Stored { .. })));
+        assert_eq!(deliveries(&test).len(), 2);
+        assert_eq!(test.store.allowances().unwrap()[0].owners, ["1001"]);
+        assert_eq!(
+            test.append(pinning("m4", None)),
+            Appended::AnotherOwnerPinned
+        );
+    }
+
+    #[test]
+    fn an_owner_that_a_person_allowed_is_let_in_and_nobody_is_pinned_beside() {
+        let test = fixtures::open();
+        let source = test.source.id;
+        let allow = || test.store.allow_owner(source, "2002".to_owned());
+        test.runtime.block_on(allow()).unwrap();
+        test.runtime.block_on(allow()).unwrap();
+        let refused = test.append(pinning("m1", Some("1001")));
+        assert_eq!(refused, Appended::AnotherOwnerPinned);
+        let stored = test.append(pinning("m2", Some("2002")));
+        assert!(matches!(stored, Appended::Stored { .. }));
+        assert_eq!(test.store.allowances().unwrap()[0].owners, ["2002"]);
+    }
+
+    #[test]
+    fn a_checked_owner_is_not_pinned() {
+        let test = fixtures::open();
+        test.append(arrival("m1", "j1"));
+        assert!(test.store.allowances().unwrap()[0].owners.is_empty());
+    }
+
+    #[test]
+    fn a_held_push_is_brought_in_once_and_gone_with_it() {
+        let test = fixtures::open();
+        let id = test.hold(held(b"s1")).unwrap();
+        let admitted = || Arrival {
+            from_held: Some(id),
+            ..arrival("m1", "j1")
+        };
+        assert!(matches!(test.append(admitted()), Appended::Stored { .. }));
+        assert_eq!(test.store.find_held(id).unwrap(), None);
+        assert_eq!(test.append(admitted()), Appended::NoLongerHeld);
+        assert_eq!(only_delivery(&test).duplicates, 0);
+
+        let id = test.hold(held(b"s2")).unwrap();
+        let duplicate = Arrival {
+            from_held: Some(id),
+            ..arrival("m1", "j1")
+        };
+        assert!(matches!(test.append(duplicate), Appended::Duplicate { .. }));
+        assert_eq!(test.store.attention().unwrap().held, 0);
+    }
+
+    #[test]
+    fn a_held_push_stays_when_another_owner_is_pinned() {
+        let test = fixtures::open();
+        test.append(pinning("m0", Some("1001")));
+        let id = test.hold(held(b"s1")).unwrap();
+        let mut admitted = pinning("m1", Some("2002"));
+        admitted.from_held = Some(id);
+        assert_eq!(test.append(admitted), Appended::AnotherOwnerPinned);
+        assert!(test.store.find_held(id).unwrap().is_some());
+    }
+
+    #[test]
+    fn strings_with_zero_bytes_and_absurd_times_come_back() {
+        let test = fixtures::open();
+        let event = JobEvent {
+            job_id: "j\0x".to_owned(),
+            state: JobState::Failed,
+            failure: Some(Failure {
+                code: Some("InvalidParameter.\0".to_owned()),
+                message: None,
+            }),
+            started_at: Some(Timestamp(i64::MIN)),
+            finished_at: Some(Timestamp(i64::MAX)),
+            ..JobEvent::default()
+        };
+        test.append(arrival_of("topic", "m\0", vec![Event::Job(event)]));
+        let job = test.job();
+        assert_eq!(job.id, "j\0x");
+        assert_eq!(job.code.as_deref(), Some("InvalidParameter.\0"));
+        assert_eq!(job.duration_ms, Some(i64::MAX));
+        assert_eq!(test.store.find_jobs("j\0x").unwrap().len(), 1);
+        assert!(test.store.find_jobs("j").unwrap().is_empty());
+    }
+}

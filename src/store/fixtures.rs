@@ -1,0 +1,238 @@
+//! What the store's tests share: a store in a folder of its own, pushes to put in, and a way to
+//! stop the writer where a test needs it.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use rusqlite::{Connection, Transaction};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::clock::{Clock, Timestamp};
+use crate::notification::delivery::{Delivery, Headers};
+use crate::notification::event::{Event, JobEvent, JobState};
+use crate::notification::source::{Source, SourceId};
+use crate::notification::{Admitted, Format, Notification};
+use crate::store::errors::WriteError;
+use crate::store::inbox::{Asked, Context};
+use crate::store::records::{JobFilter, JobRecord, Page};
+use crate::store::{
+    Appended, Arrival, NewHeld, OwnerRule, Purpose, QueueRule, SourceRule, Store, StoreOptions,
+};
+
+pub(super) const NOON: Timestamp = Timestamp(1_714_982_400_000);
+
+pub(super) struct TestStore {
+    pub(super) store: Store,
+    pub(super) source: Source,
+    pub(super) folder: TempDir,
+    pub(super) runtime: Runtime,
+}
+
+pub(super) fn options(path: PathBuf) -> StoreOptions {
+    StoreOptions {
+        path,
+        purpose: Purpose::Record,
+        inbox_commands_max: 512,
+        inbox_bytes_max: 8 * 1024 * 1024,
+        held_bytes_max: 64 * 1024 * 1024,
+        queues: Vec::new(),
+        clock: Clock::standing_at(NOON),
+    }
+}
+
+pub(super) fn open() -> TestStore {
+    open_with(|_| {})
+}
+
+pub(super) fn open_with(change: impl FnOnce(&mut StoreOptions)) -> TestStore {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path().join("mpsink.db"));
+    change(&mut options);
+    let (store, _) = Store::open(options).unwrap();
+    let source = register(&store, "default");
+    TestStore {
+        store,
+        source,
+        folder,
+        runtime: Builder::new_current_thread().build().unwrap(),
+    }
+}
+
+pub(super) fn register(store: &Store, name: &str) -> Source {
+    let rule = SourceRule {
+        name: name.to_owned(),
+        ..SourceRule::default()
+    };
+    store.register_sources(vec![rule]).unwrap().remove(0)
+}
+
+pub(super) fn queue_rule(name: &str, topics: &[&str]) -> QueueRule {
+    QueueRule {
+        name: name.to_owned(),
+        topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        region: String::new(),
+        pipeline_id: String::new(),
+    }
+}
+
+impl TestStore {
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("mpsink.db")
+    }
+
+    /// Another connection to look at what is on disk.
+    pub(super) fn look(&self) -> Connection {
+        Connection::open(self.path()).unwrap()
+    }
+
+    pub(super) fn append(&self, arrival: Arrival) -> Appended {
+        self.try_append(arrival).unwrap()
+    }
+
+    pub(super) fn try_append(&self, arrival: Arrival) -> Result<Appended, WriteError> {
+        self.runtime.block_on(self.store.append(arrival))
+    }
+
+    pub(super) fn hold(&self, held: NewHeld) -> Result<i64, WriteError> {
+        self.runtime.block_on(self.store.hold(held))
+    }
+
+    /// Puts an arrival into the inbox and goes on.
+    pub(super) fn send(&self, arrival: Arrival) -> JoinHandle<Result<Appended, WriteError>> {
+        let store = self.store.clone();
+        let task = self
+            .runtime
+            .spawn(async move { store.append(arrival).await });
+        // The task runs up to where it waits for its answer.
+        self.runtime.block_on(tokio::task::yield_now());
+        task
+    }
+
+    pub(super) fn jobs(&self) -> Vec<JobRecord> {
+        let all = Page {
+            limit: 1_000,
+            after: None,
+        };
+        let listing = self.store.page_jobs(&JobFilter::default(), all).unwrap();
+        assert_eq!(listing.next, None);
+        listing.items
+    }
+
+    pub(super) fn job(&self) -> JobRecord {
+        let mut jobs = self.jobs();
+        assert_eq!(jobs.len(), 1, "{jobs:?}");
+        jobs.remove(0)
+    }
+
+    /// Returns when the writer has taken a command that does not end before [`Stopped::go_on`].
+    pub(super) fn stop_writer(&self) -> Stopped {
+        let (started, has_started) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        let what = Mutex::new((started, may_go_on));
+        self.put(what, |_, _, what| {
+            let what = what.lock().unwrap();
+            what.0.send(()).unwrap();
+            what.1.recv().unwrap();
+            Ok(Ok(()))
+        });
+        has_started.recv().unwrap();
+        Stopped { go_on }
+    }
+
+    /// Puts a command of the test's own into the inbox; returns where its answer comes.
+    pub(super) fn put<T: Send + 'static>(
+        &self,
+        what: T,
+        run: fn(&Transaction<'_>, &Context, &T) -> rusqlite::Result<Result<(), WriteError>>,
+    ) -> Receiver<Result<(), WriteError>> {
+        let (reply, answer) = mpsc::channel();
+        let reply = Box::new(move |answer| drop(reply.send(answer)));
+        let work = Asked::new(what, run, reply);
+        self.store.inner.inbox.send(0, work).unwrap();
+        answer
+    }
+}
+
+/// The writer waits inside a command.
+pub(super) struct Stopped {
+    go_on: Sender<()>,
+}
+
+impl Stopped {
+    pub(super) fn go_on(self) {
+        self.go_on.send(()).unwrap();
+    }
+}
+
+/// A push of `message` to `topic` with this message id, published at noon.
+pub(super) fn delivery(source: SourceId, topic: &str, id: &str, message: &str) -> Delivery {
+    let mut headers = Headers::default();
+    headers.add("x-mns-topic-owner", "1001");
+    headers.add("x-mns-topic-name", topic);
+    headers.add("x-mns-message-id", id);
+    Delivery {
+        source,
+        target: "/notifications/0123".to_owned(),
+        headers,
+        body: message.as_bytes().to_vec(),
+        received_at: NOON,
+    }
+}
+
+/// An arrival of the first source with one event: `job` has ended well.
+pub(super) fn arrival(id: &str, job: &str) -> Arrival {
+    let event = JobEvent {
+        job_id: job.to_owned(),
+        state: JobState::Succeeded,
+        ..JobEvent::default()
+    };
+    arrival_of("topic", id, vec![Event::Job(event)])
+}
+
+pub(super) fn arrival_of(topic: &str, id: &str, events: Vec<Event>) -> Arrival {
+    let message = format!("message {id}");
+    let notification = Notification {
+        format: Format::Simplified,
+        topic_owner: Some("1001".to_owned()),
+        topic: Some(topic.to_owned()),
+        subscriber: None,
+        subscription: Some("sink".to_owned()),
+        message_id: Some(id.to_owned()),
+        message_md5: None,
+        published_at: Some(NOON),
+        tag: None,
+        message: message.as_bytes().to_vec(),
+    };
+    Arrival {
+        delivery: delivery(SourceId(1), topic, id, &message),
+        notification: Admitted::vouch_for(notification),
+        events,
+        region: String::new(),
+        queue: String::new(),
+        md5_mismatch: false,
+        owner: OwnerRule::Checked,
+        from_held: None,
+    }
+}
+
+/// How SQLite goes about a query, a step a line.
+pub(super) fn plan(conn: &Connection, sql: &str) -> String {
+    let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = explain
+        .raw_query()
+        .mapped(|row| row.get::<_, String>("detail"));
+    steps.map(|step| step.unwrap() + "\n").collect()
+}
+
+/// Changes the notification inside an arrival.
+pub(super) fn renotify(arrival: Arrival, change: impl FnOnce(&mut Notification)) -> Arrival {
+    let mut notification = arrival.notification.into_inner();
+    change(&mut notification);
+    Arrival {
+        notification: Admitted::vouch_for(notification),
+        ..arrival
+    }
+}

@@ -1,0 +1,240 @@
+//! Holding a push: believed but not let in, kept whole until a person decides.
+//!
+//! One row for each signature value, since the sender repeats the very same push; its repeats are
+//! counted. All rows together have a bound in bytes, so that a stranger with a topic of his own
+//! cannot fill the disk; beyond it the push is not taken, and the sender keeps trying. The sums are
+//! kept by the schema's triggers, so that no statement can forget them.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::notification::capture;
+use crate::store::NewHeld;
+use crate::store::errors::WriteError;
+use crate::store::inbox::Context;
+use crate::store::records::RowId;
+use crate::store::values::count;
+
+const COUNT_REPEAT: &str =
+    "UPDATE held SET repeats = repeats + 1 WHERE signature = ?1 RETURNING id";
+
+const SELECT_BYTES: &str = "SELECT value FROM total WHERE name = 'held_bytes'";
+
+const INSERT_HELD: &str = "
+    INSERT INTO held (
+      signature, source, reason, received_at, owner, topic, message_id, body_bytes, bytes,
+      explanation, head, body
+    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+    RETURNING id";
+
+const SELECT_IS_THERE: &str = "SELECT 1 FROM held WHERE id = ?1";
+
+const DELETE_HELD: &str = "DELETE FROM held WHERE id = ?1";
+
+/// What a row takes beside its texts and blobs: its numbers and its places in the indexes.
+const ROW_BYTES: usize = 256;
+
+/// Keeps a push, or counts it on the row that has its signature. A repeat is welcome also when
+/// there is no more room.
+pub(super) fn hold(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    push: &NewHeld,
+) -> rusqlite::Result<Result<RowId, WriteError>> {
+    let mut update = tx.prepare_cached(COUNT_REPEAT)?;
+    let repeat = update.query_row(params![push.signature], |row| row.get(0));
+    if let Some(id) = repeat.optional()? {
+        return Ok(Ok(id));
+    }
+    let head = capture::write_head("POST", &push.delivery.target, &push.delivery.headers);
+    let bytes = ROW_BYTES
+        .saturating_add(push.signature.len())
+        .saturating_add(push.explanation.len())
+        .saturating_add(head.len())
+        .saturating_add(push.delivery.body.len());
+    let taken: i64 = tx
+        .prepare_cached(SELECT_BYTES)?
+        .query_row([], |row| row.get(0))?;
+    if taken.saturating_add(count(bytes)) > count(ctx.held_bytes_max) {
+        return Ok(Err(WriteError::HeldFull));
+    }
+    let mut insert = tx.prepare_cached(INSERT_HELD)?;
+    let id = insert.query_row(
+        params![
+            push.signature,
+            push.delivery.source.0,
+            push.reason.word(),
+            push.delivery.received_at.0,
+            push.owner,
+            push.topic,
+            push.message_id,
+            count(push.delivery.body.len()),
+            count(bytes),
+            push.explanation,
+            head,
+            push.delivery.body,
+        ],
+        |row| row.get(0),
+    )?;
+    Ok(Ok(id))
+}
+
+/// Forgets a held push; returns whether it was there.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "every command is given what was asked by reference"
+)]
+pub(super) fn drop_held(
+    tx: &Transaction<'_>,
+    _: &Context,
+    id: &RowId,
+) -> rusqlite::Result<Result<bool, WriteError>> {
+    remove(tx, *id).map(Ok)
+}
+
+pub(super) fn is_there(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<bool> {
+    tx.prepare_cached(SELECT_IS_THERE)?.exists([id])
+}
+
+pub(super) fn remove(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<bool> {
+    let rows = tx.prepare_cached(DELETE_HELD)?.execute([id])?;
+    Ok(rows > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::notification::reason::HoldReason;
+    use crate::notification::source::SourceId;
+    use crate::store::fixtures::{self, NOON, TestStore};
+    use crate::store::records::Page;
+
+    use super::*;
+
+    fn held(test: &TestStore, id: &str, body: &str) -> NewHeld {
+        NewHeld {
+            delivery: fixtures::delivery(test.source.id, "topic", id, body),
+            signature: id.as_bytes().to_vec(),
+            reason: HoldReason::Owner,
+            owner: Some("1001".to_owned()),
+            topic: Some("topic".to_owned()),
+            message_id: Some(id.to_owned()),
+            explanation: r#"{"why": "so"}"#.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_held_push_is_kept_whole() {
+        let test = fixtures::open();
+        let push = held(&test, "m1", "body");
+        let expected = capture::Capture::of(&push.delivery);
+        let id = test.hold(push).unwrap();
+        let detail = test.store.find_held(id).unwrap().unwrap();
+        assert_eq!(detail.capture, expected);
+        assert_eq!(detail.explanation["why"], "so");
+        assert_eq!(detail.held.reason, HoldReason::Owner);
+        assert_eq!(detail.held.body_bytes, 4);
+        assert_eq!(detail.held.received_at, NOON);
+        assert_eq!(test.store.find_held(id + 1).unwrap(), None);
+    }
+
+    #[test]
+    fn the_same_signature_again_is_counted_on_its_row() {
+        let test = fixtures::open();
+        let id = test.hold(held(&test, "m1", "body")).unwrap();
+        assert_eq!(test.hold(held(&test, "m1", "body")).unwrap(), id);
+        assert_ne!(test.hold(held(&test, "m2", "body")).unwrap(), id);
+        let detail = test.store.find_held(id).unwrap().unwrap();
+        assert_eq!(detail.held.repeats, 1);
+        assert_eq!(test.store.attention().unwrap().held, 2);
+    }
+
+    #[test]
+    fn the_room_is_full_at_its_bound_and_a_repeat_is_taken_all_the_same() {
+        let test = fixtures::open();
+        test.hold(held(&test, "m1", "body")).unwrap();
+        let row: i64 = test
+            .look()
+            .query_row("SELECT bytes FROM held", [], |row| row.get(0))
+            .unwrap();
+        drop(test);
+
+        let room = u64::try_from(row).unwrap() * 2;
+        let test = fixtures::open_with(|options| options.held_bytes_max = room);
+        let first = test.hold(held(&test, "m1", "body")).unwrap();
+        test.hold(held(&test, "m2", "body")).unwrap();
+        let error = test.hold(held(&test, "m3", "")).unwrap_err();
+        assert!(matches!(error, WriteError::HeldFull), "{error:?}");
+        test.hold(held(&test, "m1", "body")).unwrap();
+        assert_eq!(test.store.attention().unwrap().held, 2);
+
+        let drop_first = || test.runtime.block_on(test.store.drop_held(first)).unwrap();
+        assert!(drop_first());
+        assert!(!drop_first());
+        test.hold(held(&test, "m3", "body")).unwrap();
+    }
+
+    #[test]
+    fn the_room_that_is_taken_is_known_after_opening_again() {
+        let test = fixtures::open();
+        test.hold(held(&test, "m1", "body")).unwrap();
+        test.store.close();
+        let mut options = fixtures::options(test.path());
+        options.held_bytes_max = 500;
+        let (store, _) = crate::store::Store::open(options).unwrap();
+        let error = test.runtime.block_on(store.hold(held(&test, "m2", "body")));
+        assert!(matches!(error, Err(WriteError::HeldFull)), "{error:?}");
+    }
+
+    #[test]
+    fn held_pushes_are_found_by_source_owner_and_topic_oldest_first() {
+        let test = fixtures::open();
+        let other = fixtures::register(&test.store, "other");
+        let put = |id: &str, source: SourceId, owner: &str, topic: &str| {
+            let mut push = held(&test, id, "");
+            push.delivery.source = source;
+            push.owner = Some(owner.to_owned());
+            push.topic = Some(topic.to_owned());
+            test.hold(push).unwrap()
+        };
+        let here = test.source.id;
+        let a = put("a", here, "1001", "t1");
+        let b = put("b", here, "1001", "t2");
+        let c = put("c", here, "2002", "t1");
+        let d = put("d", other.id, "1001", "t1");
+        let of = |source, owner, topic| test.store.held_of(source, owner, topic).unwrap();
+        assert_eq!(of(here, Some("1001"), None), [a, b]);
+        assert_eq!(of(here, Some("1001"), Some("t1")), [a]);
+        assert_eq!(of(here, None, Some("t1")), [a, c]);
+        assert_eq!(of(here, None, None), [a, b, c]);
+        assert_eq!(of(other.id, Some("1001"), None), [d]);
+    }
+
+    #[test]
+    fn the_number_of_a_dropped_push_never_names_another() {
+        let test = fixtures::open();
+        let first = test.hold(held(&test, "m1", "")).unwrap();
+        test.runtime.block_on(test.store.drop_held(first)).unwrap();
+        assert!(test.hold(held(&test, "m2", "")).unwrap() > first);
+    }
+
+    #[test]
+    fn the_list_is_paged_newest_first() {
+        let test = fixtures::open();
+        for (id, at) in [("m1", 10), ("m2", 30), ("m3", 20)] {
+            let mut push = held(&test, id, "");
+            push.delivery.received_at = NOON.plus_ms(at);
+            test.hold(push).unwrap();
+        }
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let listing = test.store.page_held(Page { limit: 1, after }).unwrap();
+            assert_eq!(listing.items.len(), 1);
+            seen.extend(listing.items.into_iter().map(|row| row.message_id.unwrap()));
+            after = listing.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, ["m2", "m3", "m1"]);
+    }
+}

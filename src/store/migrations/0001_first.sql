@@ -1,0 +1,238 @@
+-- The first schema. Times are milliseconds since 1970, UTC; booleans are 0 and 1.
+-- Never edited after release: what comes later is a migration of its own.
+
+-- What this database is, for ever.
+CREATE TABLE mark (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Sums that pages and bounds ask for, kept so that nobody has to count.
+CREATE TABLE total (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO total (name, value) VALUES
+  ('held_rows', 0), ('held_bytes', 0), ('refusal_bytes', 0), ('strays', 0);
+
+CREATE TABLE source (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  -- The path with a random token, of a source that was configured without one.
+  generated_path TEXT
+) STRICT;
+
+-- Let in beside the configuration: pinned with the first admitted push, or allowed by a person.
+CREATE TABLE allowed_owner (
+  source INTEGER NOT NULL REFERENCES source (id),
+  owner TEXT NOT NULL,
+  pinned INTEGER NOT NULL,
+  allowed_at INTEGER NOT NULL,
+  PRIMARY KEY (source, owner)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE allowed_topic (
+  source INTEGER NOT NULL REFERENCES source (id),
+  topic TEXT NOT NULL,
+  allowed_at INTEGER NOT NULL,
+  PRIMARY KEY (source, topic)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE certificate (
+  url TEXT PRIMARY KEY,
+  fetched_at INTEGER NOT NULL,
+  bytes BLOB NOT NULL
+) STRICT;
+
+-- One row for each distinct message that was let in. Kept as long as history.
+CREATE TABLE delivery (
+  id INTEGER PRIMARY KEY,
+  -- 16 bytes that stand for (owner, region, topic, message id); see append.rs.
+  key BLOB NOT NULL UNIQUE,
+  source INTEGER NOT NULL REFERENCES source (id),
+  -- Empty where nothing named them, here and in `event` and `job`.
+  owner TEXT NOT NULL,
+  region TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  subscriber TEXT,
+  subscription TEXT,
+  message_id TEXT,
+  tag TEXT,
+  format TEXT NOT NULL,
+  published_at INTEGER,
+  received_at INTEGER NOT NULL,
+  duplicates INTEGER NOT NULL DEFAULT 0,
+  last_duplicate_at INTEGER,
+  differs INTEGER NOT NULL DEFAULT 0,
+  md5_mismatch INTEGER NOT NULL,
+  message_sha256 BLOB NOT NULL,
+  body_bytes INTEGER NOT NULL,
+  unrecognized TEXT
+) STRICT;
+
+CREATE INDEX delivery_by_time ON delivery (received_at);
+
+-- The push as it came: request line and headers, and body. Apart from `delivery`, so that counting
+-- a duplicate does not rewrite a body, lists do not read past it, and age can empty it.
+CREATE TABLE delivery_capture (
+  delivery INTEGER PRIMARY KEY REFERENCES delivery (id),
+  head BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+
+-- What the messages say, one row for each event. What the envelope adds stands in `delivery`.
+CREATE TABLE event (
+  id INTEGER PRIMARY KEY,
+  delivery INTEGER NOT NULL REFERENCES delivery (id),
+  -- The event's place in its message, from 0.
+  position INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  -- The job it is about: a job's event, or an activity's that names one.
+  job TEXT,
+  -- The run it is about or belongs to.
+  run TEXT,
+  state TEXT,
+  terminal INTEGER NOT NULL,
+  -- When it happened by the message or the envelope, what it is folded by; NULL if neither says.
+  ordered_at INTEGER,
+  -- The same, else when it arrived.
+  at INTEGER NOT NULL,
+  at_from TEXT NOT NULL,
+  -- The queue of a job's event, and the rule that named it, higher before lower.
+  queue TEXT,
+  queue_rule INTEGER NOT NULL,
+  event TEXT NOT NULL,
+  UNIQUE (delivery, position)
+) STRICT;
+
+CREATE INDEX event_by_job ON event (owner, job, terminal, ordered_at) WHERE job IS NOT NULL;
+CREATE INDEX event_by_run ON event (owner, run, terminal, ordered_at) WHERE run IS NOT NULL;
+
+-- Folded from `event`; see fold.rs.
+CREATE TABLE job (
+  id INTEGER PRIMARY KEY,
+  job TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  region TEXT NOT NULL,
+  queue TEXT,
+  run TEXT,
+  workflow TEXT,
+  type TEXT,
+  state TEXT NOT NULL,
+  raw_state TEXT,
+  code TEXT,
+  error_group TEXT,
+  message TEXT,
+  user_data TEXT,
+  input TEXT,
+  submitted_at INTEGER,
+  started_at INTEGER,
+  finished_at INTEGER,
+  duration_ms INTEGER,
+  events INTEGER NOT NULL,
+  -- Pushes that brought its events, duplicates counted.
+  deliveries INTEGER NOT NULL,
+  conflict INTEGER NOT NULL,
+  last_event_at INTEGER NOT NULL,
+  extra TEXT NOT NULL,
+  UNIQUE (job, owner)
+) STRICT;
+
+-- Each ends with the rowid, so that a page goes on behind (last_event_at, id).
+CREATE INDEX job_by_time ON job (last_event_at);
+CREATE INDEX job_by_queue ON job (queue, region, last_event_at);
+CREATE INDEX job_by_state ON job (state, last_event_at);
+CREATE INDEX job_by_type ON job (type, last_event_at);
+CREATE INDEX job_by_code ON job (code, last_event_at) WHERE code IS NOT NULL;
+
+-- The lanes that any job event ever named.
+CREATE TABLE queue (
+  name TEXT NOT NULL,
+  region TEXT NOT NULL,
+  last_event_at INTEGER NOT NULL,
+  PRIMARY KEY (name, region)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX queue_by_time ON queue (last_event_at);
+
+-- Believed, but not let in. AUTOINCREMENT, here and below, so that the number of a row that is
+-- gone never names another one.
+CREATE TABLE held (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  signature BLOB NOT NULL UNIQUE,
+  source INTEGER NOT NULL REFERENCES source (id),
+  reason TEXT NOT NULL,
+  received_at INTEGER NOT NULL,
+  owner TEXT,
+  topic TEXT,
+  message_id TEXT,
+  repeats INTEGER NOT NULL DEFAULT 0,
+  body_bytes INTEGER NOT NULL,
+  -- What the row counts against the bound.
+  bytes INTEGER NOT NULL,
+  explanation TEXT NOT NULL,
+  head BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX held_by_time ON held (received_at);
+CREATE INDEX held_by_owner ON held (source, owner, topic);
+
+CREATE TRIGGER held_added AFTER INSERT ON held BEGIN
+  UPDATE total SET value = value + 1 WHERE name = 'held_rows';
+  UPDATE total SET value = value + NEW.bytes WHERE name = 'held_bytes';
+END;
+
+CREATE TRIGGER held_removed AFTER DELETE ON held BEGIN
+  UPDATE total SET value = value - 1 WHERE name = 'held_rows';
+  UPDATE total SET value = value - OLD.bytes WHERE name = 'held_bytes';
+END;
+
+-- Here and in `refusal` nothing is asked of `source`: many notes are written at once, and one must
+-- not be able to keep the others out.
+CREATE TABLE refusal_count (
+  source INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  first_at INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  PRIMARY KEY (source, reason)
+) STRICT, WITHOUT ROWID;
+
+-- Not believed; the first and the latest few of each source and reason.
+CREATE TABLE refusal (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  source INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  -- One of the first, which stay; the others make room for later ones.
+  is_first INTEGER NOT NULL,
+  received_at INTEGER NOT NULL,
+  body_bytes INTEGER NOT NULL,
+  -- What the row counts against the bound.
+  bytes INTEGER NOT NULL,
+  explanation TEXT NOT NULL,
+  head BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX refusal_by_time ON refusal (received_at);
+CREATE INDEX refusal_by_reason ON refusal (source, reason, is_first);
+CREATE INDEX refusal_latest ON refusal (is_first) WHERE is_first = 0;
+
+CREATE TRIGGER refusal_added AFTER INSERT ON refusal BEGIN
+  UPDATE total SET value = value + NEW.bytes WHERE name = 'refusal_bytes';
+END;
+
+CREATE TRIGGER refusal_removed AFTER DELETE ON refusal BEGIN
+  UPDATE total SET value = value - OLD.bytes WHERE name = 'refusal_bytes';
+END;
+
+-- Pushes of SMQ's kind to a path of no source: the latest few.
+CREATE TABLE stray (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  target TEXT NOT NULL,
+  received_at INTEGER NOT NULL,
+  head BLOB NOT NULL
+) STRICT;

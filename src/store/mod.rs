@@ -1,0 +1,430 @@
+//! The only SQL: what was let in, on disk, once.
+//!
+//! One writer thread owns the only connection that writes. Callers hand it commands through an
+//! inbox bounded in number and bytes; it takes what has piled up, runs it in one IMMEDIATE
+//! transaction, commits with `synchronous = FULL`, and only then answers each. Readers are a small
+//! pool of read-only connections that page by key. Everything is in the domain's words; nothing of
+//! SQLite shows in a signature, so that another engine could stand here.
+//!
+//! Reading order: the types and writing verbs here; `inbox.rs` and `writer.rs`, how a command gets on disk;
+//! `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each command writes; `fold.rs` and
+//! `jobs.rs`, how rows come from events; `readers/`, the reading verbs and a file for each list; `open.rs` and `lock.rs`.
+//!
+//! Noted refusals and strays do not come through the inbox, so that a flood of them never takes a
+//! good push's place: they are gathered in memory (`notes.rs`) and written by the same thread, a
+//! few at a time.
+//!
+//! Deliberately not here: what is let in (`ingest` decides), and what a message says (`mps`). The
+//! message itself is not kept: it is read again from the body.
+//!
+//! **Architecture invariant:** an `Ok` from a writing verb means that it is committed and synced.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::{fmt, io};
+
+use tokio::sync::{oneshot, watch};
+
+use crate::clock::{Clock, Timestamp};
+use crate::notification::delivery::{Delivery, Headers};
+use crate::notification::event::Event;
+use crate::notification::reason::{HoldReason, RefusalReason};
+use crate::notification::source::{Source, SourceId};
+use crate::notification::{Admitted, Notification};
+use crate::store::errors::{OpenError, WriteError};
+use crate::store::inbox::{Asked, Context, Inbox, Run};
+use crate::store::lock::{Lock, Running};
+use crate::store::notes::Notes;
+use crate::store::readers::{READER_LIMITS, Readers};
+use crate::store::records::RowId;
+use crate::store::writer::{Ended, Writer};
+
+pub mod errors;
+pub mod lock;
+pub mod records;
+
+mod append;
+mod fold;
+mod held;
+mod inbox;
+mod jobs;
+mod notes;
+mod open;
+mod queues;
+mod readers;
+mod refusals;
+mod sources;
+mod values;
+mod writer;
+
+/// A cloneable handle on the database. Dropping the last one without [`Store::close`] still writes
+/// what is in the inbox.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+pub struct StoreOptions {
+    /// The database file; its folder must exist.
+    pub path: PathBuf,
+    pub purpose: Purpose,
+    /// Commands waiting for the writer at most; one more is [`WriteError::Busy`].
+    pub inbox_commands_max: usize,
+    /// Bytes of bodies and messages waiting for the writer at most.
+    pub inbox_bytes_max: usize,
+    /// Bytes that held pushes may take together; beyond it [`WriteError::HeldFull`].
+    pub held_bytes_max: u64,
+    /// Which queue the jobs of a topic belong to, in the order of the configuration.
+    pub queues: Vec<QueueRule>,
+    pub clock: Clock,
+}
+
+/// What a database is for; it is marked so when it is made, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The record of real pushes.
+    Record,
+    /// `serve --try`: pages and exports say TEST.
+    Try,
+}
+
+/// A `[[queue]]` table: jobs of these topics (or this pipeline id) belong to the queue `name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueRule {
+    pub name: String,
+    pub topics: Vec<String>,
+    /// Only for sources of this region; empty for all.
+    pub region: String,
+    /// MPS's id of the queue, shown as `name` where a message carries it; empty if not given.
+    pub pipeline_id: String,
+}
+
+/// What [`Store::open`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The file was not there before.
+    pub is_new: bool,
+}
+
+/// A source as the configuration has it, before the store gave it a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceRule {
+    pub name: String,
+    /// None: one path with a random token is made on first use and kept.
+    pub paths: Vec<String>,
+    pub owners: Vec<String>,
+    pub topics: Vec<String>,
+    pub region: String,
+    pub queue: String,
+}
+
+/// What a source lets in beside its configuration: pinned or allowed by a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    pub source: SourceId,
+    pub owners: Vec<String>,
+    pub topics: Vec<String>,
+}
+
+/// A message to store, with everything read from it.
+pub struct Arrival {
+    /// Whole, as it came; its head and body are kept for `.http` and for reading it again.
+    pub delivery: Delivery,
+    pub notification: Admitted<Notification>,
+    pub events: Vec<Event>,
+    /// The region and queue of the source.
+    pub region: String,
+    pub queue: String,
+    /// The envelope's `MessageMD5` is not that of its message.
+    pub md5_mismatch: bool,
+    pub owner: OwnerRule,
+    /// The held push this was, which goes in the same transaction.
+    pub from_held: Option<RowId>,
+}
+
+/// What the writer does about the topic's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnerRule {
+    /// The owner is known to be let in (or nobody is to be pinned: test pushes).
+    Checked,
+    /// The source had no owner yet: pin this one, unless another was pinned meanwhile.
+    Pin,
+}
+
+/// What became of an [`Arrival`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    Stored {
+        delivery: RowId,
+    },
+    /// The key was there: counted on that row. `differs`: the message is another one, and the
+    /// first was kept.
+    Duplicate {
+        delivery: RowId,
+        differs: bool,
+    },
+    /// [`OwnerRule::Pin`], and another owner is pinned. Nothing was written.
+    AnotherOwnerPinned,
+    /// `from_held` names no held push any more. Nothing was written.
+    NoLongerHeld,
+}
+
+/// A push to hold.
+pub struct NewHeld {
+    pub delivery: Delivery,
+    /// The signature's bytes: one row for each value.
+    pub signature: Vec<u8>,
+    pub reason: HoldReason,
+    pub owner: Option<String>,
+    pub topic: Option<String>,
+    pub message_id: Option<String>,
+    /// As JSON.
+    pub explanation: String,
+}
+
+/// A refused push to remember, if there is room.
+pub struct NewRefusal {
+    /// With at most [`REFUSED_BODY_BYTES_MAX`] of the body.
+    pub delivery: Delivery,
+    /// How long the body was, as far as it was read.
+    pub body_bytes: u64,
+    pub reason: RefusalReason,
+    pub explanation: String,
+}
+
+/// A push of SMQ's kind to a path of no source, without its body.
+pub struct NewStray {
+    pub target: String,
+    pub headers: Headers,
+    pub received_at: Timestamp,
+}
+
+/// The most of a refused push's body that is kept: enough to see what it was.
+pub const REFUSED_BODY_BYTES_MAX: usize = 4 * 1024;
+
+/// A certificate that has verified a push, kept so that a restart needs no network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCertificate {
+    pub url: String,
+    /// The file as it was fetched, PEM or DER.
+    pub bytes: Vec<u8>,
+    pub fetched_at: Timestamp,
+}
+
+/// What all clones of a [`Store`] share.
+struct Inner {
+    purpose: Purpose,
+    inbox: Inbox,
+    notes: Arc<Notes>,
+    readers: Readers,
+    /// Taken by the writer when it ends, so that the lock goes exactly then.
+    lock: Arc<Mutex<Option<Lock>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    ended: watch::Receiver<Ended>,
+}
+
+impl Inner {
+    fn close(&self) {
+        self.inbox.close();
+        let writer = unpoisoned(&self.writer).take();
+        if let Some(writer) = writer {
+            // A writer that panicked has said so through `ended` already.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+/// Locks, also after a panic elsewhere: what these mutexes guard is whole between any two
+/// statements.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Opening and ending.
+impl Store {
+    /// Opens or makes the database, takes its lock, migrates it and starts the writer.
+    pub fn open(options: StoreOptions) -> Result<(Store, Opened), OpenError> {
+        let lock = Arc::new(Mutex::new(Some(Lock::acquire(&options.path)?)));
+        let (conn, opened) = open::open(&options.path, options.purpose)?;
+        let readers =
+            Readers::open(&options.path, READER_LIMITS).map_err(|source| OpenError::Unusable {
+                path: options.path.clone(),
+                source: source.into(),
+            })?;
+        let notes = Arc::new(Notes::default());
+        let (inbox, messages) = Inbox::new(options.inbox_commands_max, options.inbox_bytes_max);
+        let writer = Writer {
+            conn,
+            messages,
+            notes: Arc::clone(&notes),
+            ctx: Context {
+                queues: options.queues,
+                held_bytes_max: options.held_bytes_max,
+                clock: options.clock,
+            },
+        };
+        let (thread, ended) = writer::spawn(writer, Arc::clone(&lock))
+            .map_err(|source| OpenError::NoThread { source })?;
+        let inner = Inner {
+            purpose: options.purpose,
+            inbox,
+            notes,
+            readers,
+            lock,
+            writer: Mutex::new(Some(thread)),
+            ended,
+        };
+        let store = Store {
+            inner: Arc::new(inner),
+        };
+        Ok((store, opened))
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        self.inner.purpose
+    }
+
+    /// Writes into the lock file how to reach this server; the second call replaces the first.
+    pub fn announce(&self, running: &Running) -> io::Result<()> {
+        match unpoisoned(&self.inner.lock).as_mut() {
+            Some(lock) => lock.announce(running),
+            None => Err(io::Error::other("the store is closed")),
+        }
+    }
+
+    /// Ends the writer: what is in the inbox is committed, noted refusals are written, the log is
+    /// checkpointed, the lock is given back. Blocks until then; the second call does nothing.
+    /// Reading goes on.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    /// Returns when the writer has ended, by `close` or by a fault; the text says which fault.
+    pub async fn ended(&self) -> Result<(), String> {
+        let mut ended = self.inner.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(how) => how.clone().unwrap_or(Ok(())),
+            Err(_) => Err("the writer has gone without a word".to_owned()),
+        }
+    }
+}
+
+/// Writing. Each verb answers once its command is committed, or says why it is not.
+impl Store {
+    /// Stores a message with its events and folds what they are about, or counts it on the row
+    /// that has its key.
+    pub async fn append(&self, arrival: Arrival) -> Result<Appended, WriteError> {
+        let bytes = weigh(&arrival.delivery).saturating_add(arrival.notification.message.len());
+        self.ask(bytes, arrival, append::append).await
+    }
+
+    /// Keeps a push whole until a person decides; one with the same signature is counted on the
+    /// row that has it.
+    pub async fn hold(&self, held: NewHeld) -> Result<RowId, WriteError> {
+        let bytes = weigh(&held.delivery).saturating_add(held.explanation.len());
+        self.ask(bytes, held, held::hold).await
+    }
+
+    /// Returns whether it was there.
+    pub async fn drop_held(&self, id: RowId) -> Result<bool, WriteError> {
+        self.ask(0, id, held::drop_held).await
+    }
+
+    /// Lets an owner in at a source; the second call does nothing.
+    pub async fn allow_owner(&self, source: SourceId, owner: String) -> Result<(), WriteError> {
+        let bytes = owner.len();
+        self.ask(bytes, (source, owner), sources::allow_owner).await
+    }
+
+    /// Lets a topic in at a source; the second call does nothing.
+    pub async fn allow_topic(&self, source: SourceId, topic: String) -> Result<(), WriteError> {
+        let bytes = topic.len();
+        self.ask(bytes, (source, topic), sources::allow_topic).await
+    }
+
+    /// Keeps a certificate, replacing the one of its URL; beyond 16 the
+    /// one that was fetched first goes.
+    pub async fn keep_certificate(&self, certificate: KeptCertificate) -> Result<(), WriteError> {
+        let bytes = certificate.bytes.len();
+        self.ask(bytes, certificate, sources::keep_certificate)
+            .await
+    }
+
+    /// Gives each rule its number, and the first path of a rule without paths. Blocks; may be
+    /// called from anywhere.
+    pub fn register_sources(&self, rules: Vec<SourceRule>) -> Result<Vec<Source>, WriteError> {
+        let rules = sources::with_tokens(rules)?;
+        // Not a oneshot: waiting for one panics inside an async runtime.
+        let (reply, answer) = mpsc::sync_channel(1);
+        let reply = Box::new(move |answer| {
+            let _ = reply.send(answer);
+        });
+        let work = Asked::new(rules, sources::register, reply);
+        self.inner.inbox.send(0, work)?;
+        answer.recv().map_err(|_| WriteError::Closed)?
+    }
+
+    /// Counts a refusal; `details` are written aside if there is room. Never waits, never fails.
+    pub fn note_refusal(
+        &self,
+        source: SourceId,
+        reason: RefusalReason,
+        at: Timestamp,
+        details: Option<NewRefusal>,
+    ) {
+        if self.inner.notes.add_refusal(source, reason, at, details) {
+            self.inner.inbox.wake();
+        }
+    }
+
+    /// Counts a stray and keeps it if it is among the latest. Never waits, never fails.
+    pub fn note_stray(&self, stray: NewStray) {
+        if self.inner.notes.add_stray(stray) {
+            self.inner.inbox.wake();
+        }
+    }
+
+    /// Returns when every refusal and stray noted so far is on disk. Nothing that serves pushes
+    /// needs it: they are written by themselves, within a second or so.
+    pub async fn flush_notes(&self) -> Result<(), WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.inbox.send_flush(reply)?;
+        answer.await.map_err(|_| WriteError::Closed)?
+    }
+
+    async fn ask<T, R>(&self, bytes: usize, what: T, run: Run<T, R>) -> Result<R, WriteError>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        // Nobody may be waiting any more: a sender that hung up. What was asked is done all the same.
+        let reply = Box::new(move |answer| drop(reply.send(answer)));
+        self.inner.inbox.send(bytes, Asked::new(what, run, reply))?;
+        answer.await.map_err(|_| WriteError::Closed)?
+    }
+}
+
+fn weigh(delivery: &Delivery) -> usize {
+    let head = delivery
+        .headers
+        .bytes()
+        .saturating_add(delivery.target.len());
+    head.saturating_add(delivery.body.len())
+}
+
+#[cfg(test)]
+mod fixtures;

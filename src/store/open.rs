@@ -1,0 +1,333 @@
+//! Opening the database: is it ours, is it this purpose's, is its schema ours or older.
+//!
+//! A file is looked at before it is touched: one that is no mpsink database, that another purpose
+//! has marked, or that a newer version made is refused as it is, not even switched to WAL. Then
+//! each migration runs in a transaction of its own with the version it leads to.
+//!
+//! Deliberately not here: the lock (`lock.rs`), which the caller holds before anything is opened.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+
+use crate::store::{OpenError, Opened, Purpose};
+
+/// `mpsk`, in the header of every database of ours.
+const APPLICATION_ID: i32 = 0x6d70_736b;
+
+/// The oldest SQLite to trust: before it, a checkpoint could corrupt a database in WAL mode.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// The schema, one step after the other; the database's `user_version` counts those it has.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+
+/// How long to wait for another process that writes. Nobody else should, so this is for a person's
+/// `sqlite3` shell; it stays well inside the 5 s that SMQ gives us.
+const WRITER_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Memory for the writer's pages, in KiB (negative, as SQLite has it). The keys' index is hit at
+/// random places, and SQLite's 2 MB would read one of its pages for nearly every push.
+const WRITER_CACHE_KIB: i32 = -32 * 1024;
+
+/// Prepared statements kept by each connection: all of the writer's, and a reader's lists with the
+/// usual combinations of filters.
+pub(super) const STATEMENTS_KEPT: usize = 96;
+
+const SELECT_TABLE_COUNT: &str = "SELECT COUNT(*) FROM sqlite_schema";
+
+const SELECT_PURPOSE: &str = "SELECT value FROM mark WHERE name = 'purpose'";
+
+const INSERT_PURPOSE: &str = "INSERT INTO mark (name, value) VALUES ('purpose', ?1)";
+
+impl Purpose {
+    /// The word the database is marked with.
+    pub fn word(self) -> &'static str {
+        match self {
+            Purpose::Record => "record",
+            Purpose::Try => "try",
+        }
+    }
+}
+
+/// Opens or makes the database at `path`, and returns the writer's connection.
+pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened), OpenError> {
+    require_sqlite(rusqlite::version_number())?;
+    create_private(path).map_err(|source| OpenError::Unusable {
+        path: path.to_owned(),
+        source: source.into(),
+    })?;
+    let unusable = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotOurs {
+            path: path.to_owned(),
+        },
+        _ => OpenError::Unusable {
+            path: path.to_owned(),
+            source: source.into(),
+        },
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    conn.busy_timeout(WRITER_WAIT_MAX).map_err(unusable)?;
+
+    let found = look(&conn).map_err(unusable)?;
+    check(&found, path, purpose)?;
+    let mode = switch_to_wal(&conn).map_err(unusable)?;
+    if mode != "wal" {
+        return Err(OpenError::NoWal {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    set_up(&conn).map_err(unusable)?;
+    migrate(&mut conn, &found, purpose).map_err(unusable)?;
+    let is_new = found.is_empty;
+    Ok((conn, Opened { is_new }))
+}
+
+/// Makes the file, readable by its owner alone, if it is not there. SQLite gives its log the same
+/// mode. This is the only time the file is opened outside SQLite, before any lock is on it.
+fn create_private(path: &Path) -> io::Result<()> {
+    if fs::exists(path)? {
+        return Ok(());
+    }
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    Ok(())
+}
+
+fn require_sqlite(version: i32) -> Result<(), OpenError> {
+    if version < SQLITE_VERSION_MIN {
+        return Err(OpenError::SqliteTooOld {
+            found: version,
+            needed: SQLITE_VERSION_MIN,
+        });
+    }
+    Ok(())
+}
+
+/// What a file says about itself before it is touched.
+struct Found {
+    is_empty: bool,
+    application_id: i32,
+    schema: usize,
+    purpose: Option<String>,
+}
+
+fn look(conn: &Connection) -> rusqlite::Result<Found> {
+    let application_id = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 = conn.query_row(SELECT_TABLE_COUNT, [], |row| row.get(0))?;
+    let is_ours = application_id == APPLICATION_ID && version > 0;
+    let purpose = if is_ours {
+        let row = conn.query_row(SELECT_PURPOSE, [], |row| row.get(0));
+        row.optional()?
+    } else {
+        None
+    };
+    Ok(Found {
+        is_empty: tables == 0 && version == 0,
+        application_id,
+        schema: usize::try_from(version).unwrap_or(usize::MAX),
+        purpose,
+    })
+}
+
+fn check(found: &Found, path: &Path, purpose: Purpose) -> Result<(), OpenError> {
+    let path = path.to_owned();
+    if found.is_empty {
+        return Ok(());
+    }
+    if found.application_id != APPLICATION_ID {
+        return Err(OpenError::NotOurs { path });
+    }
+    if found.schema > MIGRATIONS.len() {
+        return Err(OpenError::Newer {
+            path,
+            found: found.schema,
+            known: MIGRATIONS.len(),
+        });
+    }
+    match found.purpose.as_deref() {
+        Some(word) if word == purpose.word() => Ok(()),
+        Some("try") => Err(OpenError::IsTry { path }),
+        Some("record") => Err(OpenError::IsRecord { path }),
+        _ => Err(OpenError::NotOurs { path }),
+    }
+}
+
+/// Readers go on while the writer commits, and a commit is one append to the log. Returns the mode
+/// that SQLite came to; file systems without shared memory stay with another.
+fn switch_to_wal(conn: &Connection) -> rusqlite::Result<String> {
+    conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+}
+
+fn set_up(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // FULL, not NORMAL: under WAL, NORMAL may lose the last commits when power fails, and the
+    // sender has already been told that we have them.
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    // A row that names a delivery or source which is not there is a bug; better no commit.
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
+}
+
+fn migrate(conn: &mut Connection, found: &Found, purpose: Purpose) -> rusqlite::Result<()> {
+    for (before, migration) in MIGRATIONS.iter().enumerate().skip(found.schema) {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.execute_batch(migration)?;
+        if before == 0 {
+            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+            tx.execute(INSERT_PURPOSE, params![purpose.word()])?;
+        }
+        let version = i64::try_from(before + 1).unwrap_or(i64::MAX);
+        tx.pragma_update(None, "user_version", version)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::store::Store;
+    use crate::store::errors::OpenError;
+    use crate::store::fixtures;
+    use crate::store::lock::{LockError, Running};
+
+    #[test]
+    fn a_new_database_is_said_to_be_new_once_and_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mpsink.db");
+        let (store, opened) = Store::open(fixtures::options(path.clone())).unwrap();
+        assert!(opened.is_new);
+        for file in ["mpsink.db", "mpsink.db-wal", "mpsink.db.lock"] {
+            let mode = fs::metadata(folder.path().join(file))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+        store.close();
+        let (_, opened) = Store::open(fixtures::options(path)).unwrap();
+        assert!(!opened.is_new);
+    }
+
+    #[test]
+    fn an_empty_file_is_a_new_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mpsink.db");
+        fs::write(&path, b"").unwrap();
+        let (_, opened) = Store::open(fixtures::options(path)).unwrap();
+        assert!(opened.is_new);
+    }
+
+    #[test]
+    fn what_is_no_database_of_ours_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("text");
+        let content = "this is a letter and no database ".repeat(100);
+        fs::write(&text, &content).unwrap();
+        let error = Store::open(fixtures::options(text.clone())).unwrap_err();
+        assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
+        assert_eq!(fs::read_to_string(&text).unwrap(), content);
+
+        let foreign = folder.path().join("foreign.db");
+        let conn = Connection::open(&foreign).unwrap();
+        conn.execute_batch("CREATE TABLE mark (name TEXT)").unwrap();
+        drop(conn);
+        let before = fs::read(&foreign).unwrap();
+        let error = Store::open(fixtures::options(foreign.clone())).unwrap_err();
+        assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
+        assert_eq!(fs::read(&foreign).unwrap(), before);
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_with_both_versions_named() {
+        let test = fixtures::open();
+        test.store.close();
+        let newer = MIGRATIONS.len() + 1;
+        test.look()
+            .pragma_update(None, "user_version", i64::try_from(newer).unwrap())
+            .unwrap();
+        let error = Store::open(fixtures::options(test.path())).unwrap_err();
+        let shown = error.to_string();
+        assert!(shown.contains(&format!("schema {newer}")), "{shown}");
+        assert!(
+            shown.contains(&format!("knows {}", MIGRATIONS.len())),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_database_is_for_one_purpose_for_ever() {
+        for (made_for, opened_for, says) in [
+            (Purpose::Try, Purpose::Record, "start with --try"),
+            (Purpose::Record, Purpose::Try, "start without --try"),
+        ] {
+            let test = fixtures::open_with(|options| options.purpose = made_for);
+            assert_eq!(test.store.purpose(), made_for);
+            test.store.close();
+            let mut options = fixtures::options(test.path());
+            options.purpose = opened_for;
+            let shown = Store::open(options).unwrap_err().to_string();
+            assert!(shown.contains(says), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_second_store_is_refused_and_told_who_has_the_first() {
+        let test = fixtures::open();
+        let running = Running {
+            pid: 4242,
+            endpoint: String::new(),
+            dashboard: "http://127.0.0.1:1".to_owned(),
+            key: String::new(),
+        };
+        test.store.announce(&running).unwrap();
+        let error = Store::open(fixtures::options(test.path())).unwrap_err();
+        assert!(error.to_string().contains("4242"), "{error}");
+        let held_by = |error| match error {
+            OpenError::Locked(LockError::Held { running }) => running,
+            _ => None,
+        };
+        assert_eq!(held_by(error), Some(running.clone()));
+
+        test.store.close();
+        Store::open(fixtures::options(test.path())).unwrap();
+        assert!(test.store.announce(&running).is_err());
+    }
+
+    #[test]
+    fn an_sqlite_that_can_corrupt_a_log_is_refused() {
+        assert!(require_sqlite(SQLITE_VERSION_MIN).is_ok());
+        assert!(require_sqlite(rusqlite::version_number()).is_ok());
+        let error = require_sqlite(SQLITE_VERSION_MIN - 1).unwrap_err();
+        assert!(matches!(error, OpenError::SqliteTooOld { .. }));
+    }
+
+    #[test]
+    fn the_writer_syncs_every_commit_and_checks_what_rows_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mpsink.db");
+        let (conn, _) = open(&path, Purpose::Record).unwrap();
+        let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(pragma("synchronous").unwrap(), 2);
+        assert_eq!(pragma("foreign_keys").unwrap(), 1);
+        let mode: String = conn
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))
+            .unwrap();
+        assert_eq!(mode, "wal");
+    }
+}
