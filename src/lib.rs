@@ -11,3 +11,14 @@ pub mod mps;
 
 pub mod signature;
 pub mod store;
+
+pub mod ingest;
+pub mod push;
+
+pub mod web;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;

@@ -1,3 +1,7 @@
 //! The program's entry: parse, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mpsink::cli::run()
+}

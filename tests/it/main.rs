@@ -1,3 +1,23 @@
 //! The tests of the whole program, through its doors. One binary, so that it links once.
+//!
+//! `cfg(test)` is always true here; it tells the lints that a test may panic.
 
+#![expect(
+    clippy::string_slice,
+    reason = "a test that cuts wrongly fails, as it should"
+)]
+
+#[cfg(test)]
+mod app;
+#[cfg(test)]
+mod binary;
+#[cfg(test)]
+mod certificate_host;
+#[cfg(test)]
+mod holding;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod receiver;
+#[cfg(test)]
 mod tidy;

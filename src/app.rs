@@ -1,0 +1,340 @@
+//! Builds everything from a [`Config`], runs it, and stops it in order.
+//!
+//! The program and its tests start the same way: [`App::build`] binds the ports and opens the
+//! store, [`App::run`] serves until it is told to stop. Stopping goes step by step: no new
+//! connections, the requests under way are answered, the writer commits what is in its inbox, the
+//! log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App as ActixApp, HttpServer, rt, web};
+use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ingest::Ingest;
+use crate::notification::source::masked;
+use crate::push::{Signer, test_key_path};
+use crate::signature::certificates::KnownCertificate;
+use crate::signature::{TEST_CERTIFICATE_URL, Verifier, VerifierOptions};
+use crate::store::lock::Running;
+use crate::store::{Purpose, Store, StoreOptions};
+use crate::web::dashboard;
+use crate::web::receiver::{self, InFlight, Paths};
+use crate::web::state::AppState;
+
+/// Commands waiting for the writer: some seconds of work at the worst disk seen (300 commits of one
+/// a second), so that SMQ's 5 s are kept even for the last.
+const INBOX_COMMANDS_MAX: usize = 1_024;
+
+/// Bytes waiting for the writer.
+const INBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What held pushes may take on disk.
+const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Connections to each listener. SMQ opens few; beyond it new ones wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 4_096;
+
+/// How long a request's head may take to come.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long requests under way may take to end when the server stops. With what the writer needs
+/// after it, below the 5 s that SMQ and process managers wait.
+const STOP_TIMEOUT_S: u64 = 3;
+
+/// Everything, built and bound but not yet serving.
+pub struct App {
+    pub facts: Facts,
+    store: Store,
+    ingest: Arc<Ingest>,
+    servers: Vec<Server>,
+}
+
+/// What a person or a test wants to know of a server that starts.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub receiver: SocketAddr,
+    pub dashboard: SocketAddr,
+    /// The URL to register, with the secret path.
+    pub endpoint: String,
+    /// The same with the secret hidden.
+    pub masked_endpoint: String,
+    /// The dashboard's URL, without a slash at its end.
+    pub dashboard_url: String,
+    /// Absolute.
+    pub database: PathBuf,
+    pub database_is_new: bool,
+}
+
+impl App {
+    /// Binds the ports, opens the database and makes everything ready to serve.
+    pub fn build(config: &Config, clock: &Clock) -> anyhow::Result<App> {
+        let receiver_listener = bind(config.receiver_listen, "receiver.listen")?;
+        let is_one_server =
+            config.dashboard_listen == config.receiver_listen && config.receiver_listen.port() != 0;
+        let dashboard_listener = if is_one_server {
+            None
+        } else {
+            Some(bind(config.dashboard_listen, "dashboard.listen")?)
+        };
+        let receiver = receiver_listener.local_addr()?;
+        let dashboard = match &dashboard_listener {
+            Some(listener) => listener.local_addr()?,
+            None => receiver,
+        };
+
+        let (store, opened) = Store::open(store_options(config, clock))
+            .with_context(|| format!("cannot open the database {}", config.database.display()))?;
+        let sources = store
+            .register_sources(config.sources.clone())
+            .context("cannot write the sources to the database")?;
+        let Some(first_path) = sources.first().and_then(|source| source.paths.first()) else {
+            bail!("there is no source; give one a path under [[source]]");
+        };
+        let facts = Facts {
+            receiver,
+            dashboard,
+            endpoint: endpoint(config, receiver, first_path),
+            masked_endpoint: endpoint(config, receiver, &masked(first_path)),
+            dashboard_url: format!("http://{dashboard}"),
+            database: std::path::absolute(&config.database)?,
+            database_is_new: opened.is_new,
+        };
+        let control_key = random_hex()?;
+        store
+            .announce(&Running {
+                pid: std::process::id(),
+                endpoint: format!("http://{}{first_path}", reachable(receiver)),
+                dashboard: facts.dashboard_url.clone(),
+                key: control_key.clone(),
+            })
+            .context("cannot write the lock file beside the database")?;
+
+        let verifier = Verifier::new(verifier_options(config, clock, &store)?)?;
+        let ingest = Ingest::new(store.clone(), verifier, &sources, clock.clone())?;
+        let ingest = Arc::new(ingest);
+        let state = web::Data::new(AppState {
+            store: store.clone(),
+            ingest: Arc::clone(&ingest),
+            paths: Paths::of(&sources),
+            sources,
+            in_flight: InFlight::default(),
+            clock: clock.clone(),
+            endpoint: facts.endpoint.clone(),
+            control_key,
+            is_test: config.is_try,
+        });
+        Ok(App {
+            servers: servers(&state, receiver_listener, dashboard_listener)?,
+            facts,
+            store,
+            ingest,
+        })
+    }
+
+    /// Serves until the first wish in `stop` comes, or the writer ends by a fault, which is an
+    /// error: a server that cannot write must not look healthy. A second wish leaves at once.
+    pub async fn run(self, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
+        let handles: Vec<ServerHandle> = self.servers.iter().map(Server::handle).collect();
+        for server in self.servers {
+            rt::spawn(server);
+        }
+        let ingest = Arc::clone(&self.ingest);
+        rt::spawn(async move { ingest.verifier().warm_up().await });
+
+        let fault = tokio::select! {
+            _ = stop.recv() => None,
+            result = self.store.ended() => result.err(),
+        };
+        tokio::select! {
+            result = stop_in_order(&handles, self.store, fault.is_none()) => result?,
+            Some(()) = stop.recv() => bail!("left at once; what was acknowledged is on disk"),
+        }
+        match fault {
+            Some(fault) => bail!("the writer has ended: {fault}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Stops the servers, then the writer. The dashboard first: nothing waits for it.
+async fn stop_in_order(
+    handles: &[ServerHandle],
+    store: Store,
+    is_graceful: bool,
+) -> anyhow::Result<()> {
+    tracing::info!("stopping: the requests under way are answered first");
+    for handle in handles.iter().rev() {
+        handle.stop(is_graceful).await;
+    }
+    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    closed.context("the writer did not end as it should")
+}
+
+/// Builds and runs on a runtime of its own; `ready` is told once the ports are open.
+pub fn serve(config: &Config, ready: impl FnOnce(&Facts)) -> anyhow::Result<()> {
+    rt::System::new().block_on(async {
+        // Before anything is announced, so that whoever reads that can already stop us.
+        let stop = signals()?;
+        let app = App::build(config, &Clock::system())?;
+        ready(&app.facts);
+        app.run(stop).await
+    })
+}
+
+fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}; give `{key}` an address that is free")
+    })
+}
+
+fn store_options(config: &Config, clock: &Clock) -> StoreOptions {
+    StoreOptions {
+        path: config.database.clone(),
+        purpose: if config.is_try {
+            Purpose::Try
+        } else {
+            Purpose::Record
+        },
+        inbox_commands_max: INBOX_COMMANDS_MAX,
+        inbox_bytes_max: INBOX_BYTES_MAX,
+        held_bytes_max: HELD_BYTES_MAX,
+        queues: config.queues.clone(),
+        clock: clock.clone(),
+    }
+}
+
+fn verifier_options(
+    config: &Config,
+    clock: &Clock,
+    store: &Store,
+) -> anyhow::Result<VerifierOptions> {
+    let test_key = if config.is_try {
+        let path = test_key_path(&config.database);
+        let signer = Signer::from_test_key(&path, TEST_CERTIFICATE_URL)?;
+        Some(signer.key.to_public_key())
+    } else {
+        None
+    };
+    let kept = store
+        .certificates()?
+        .into_iter()
+        .map(|kept| KnownCertificate {
+            url: kept.url,
+            bytes: kept.bytes,
+            fetched_at: kept.fetched_at,
+        });
+    Ok(VerifierOptions {
+        certificate_urls: config.certificate_urls.clone(),
+        date_window_ms: config.date_window_ms,
+        proxy: config.proxy.clone(),
+        public_prefix: public_prefix(config),
+        test_key,
+        kept: kept.collect(),
+        ..VerifierOptions::new(clock.clone())
+    })
+}
+
+/// Returns the path of the public URL, which a proxy in front may strip.
+pub fn public_prefix(config: &Config) -> String {
+    let url = config.public_url.as_deref().unwrap_or_default();
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    match rest.find('/') {
+        Some(at) => rest.get(at..).unwrap_or_default().to_owned(),
+        None => String::new(),
+    }
+}
+
+fn endpoint(config: &Config, receiver: SocketAddr, path: &str) -> String {
+    match &config.public_url {
+        Some(url) => format!("{url}{path}"),
+        None => format!("http://{}{path}", reachable(receiver)),
+    }
+}
+
+/// Returns the address under which a program on this machine reaches a listener.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// What one listener serves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Receiver,
+    Dashboard,
+    /// Both were given the same address.
+    Both,
+}
+
+fn servers(
+    state: &web::Data<AppState>,
+    receiver_listener: TcpListener,
+    dashboard_listener: Option<TcpListener>,
+) -> io::Result<Vec<Server>> {
+    match dashboard_listener {
+        None => Ok(vec![server(state, receiver_listener, Role::Both)?]),
+        Some(dashboard_listener) => Ok(vec![
+            server(state, receiver_listener, Role::Receiver)?,
+            server(state, dashboard_listener, Role::Dashboard)?,
+        ]),
+    }
+}
+
+fn server(state: &web::Data<AppState>, listener: TcpListener, role: Role) -> io::Result<Server> {
+    let state = state.clone();
+    let server = HttpServer::new(move || {
+        let app = ActixApp::new().app_data(state.clone());
+        match role {
+            Role::Receiver => app.default_service(web::to(receiver::receive)),
+            Role::Dashboard => app.service(dashboard::scope()),
+            // The receiver first, so that no page can stand where a source's path is.
+            Role::Both => app
+                .service(receiver::scope(state.clone()))
+                .service(dashboard::scope()),
+        }
+    });
+    let server = server
+        .disable_signals()
+        .max_connections(CONNECTIONS_MAX)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(STOP_TIMEOUT_S);
+    Ok(server.listen(listener)?.run())
+}
+
+fn random_hex() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// Returns a wish to stop for each SIGINT and SIGTERM from now on.
+fn signals() -> anyhow::Result<mpsc::Receiver<()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+    let (wish, stop) = mpsc::channel(2);
+    rt::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if wish.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(stop)
+}

@@ -1,0 +1,126 @@
+//! The command line: one file a command, and what they have in common.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage. What a person asked for goes to standard output;
+//! logs and errors go to standard error, an error as one line for each cause.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+
+use crate::config::{Config, Flags};
+use crate::store::lock;
+
+mod admit;
+mod push;
+mod serve;
+mod verify;
+
+/// Receives what ApsaraVideo Media Processing says through SMQ: verified, once, on disk, on a page.
+#[derive(Parser)]
+#[command(name = "mpsink", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the receiver and the dashboard.
+    Serve(serve::Serve),
+    /// Build, sign and send test pushes.
+    Push(push::Push),
+    /// Check a captured push, and say what would have to differ.
+    Verify(verify::Verify),
+    /// Bring held pushes in.
+    Admit(admit::Admit),
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Default)]
+struct Common {
+    /// The configuration file [default: mpsink.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The database file [default: mpsink.db, with --try mpsink-try.db]
+    #[arg(long, value_name = "FILE")]
+    database: Option<PathBuf>,
+}
+
+impl Common {
+    fn flags(&self) -> Flags {
+        Flags {
+            file: self.config.clone(),
+            database: self.database.clone(),
+            ..Flags::default()
+        }
+    }
+
+    fn load(&self) -> anyhow::Result<Config> {
+        Ok(Config::load(self.flags())?)
+    }
+}
+
+/// Runs the command that the process was given.
+pub fn run() -> ExitCode {
+    // Prints help, version or what is wrong with the arguments, and ends with 0 or 2.
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Serve(command) => serve::run(&command),
+        Command::Push(command) => push::run(&command),
+        Command::Verify(command) => verify::run(&command),
+        Command::Admit(command) => admit::run(&command),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is where people are told")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("mpsink: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the person asked for")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Asks the server that runs on `database` to do something, and returns its answer.
+fn ask_running_server(config: &Config, path: &str) -> anyhow::Result<(u16, Value)> {
+    let database = config.database.display();
+    let Some(running) = lock::running(&config.database) else {
+        bail!("no server is running on {database}; start it with `mpsink serve`");
+    };
+    let agent = http_agent();
+    let mut response = agent
+        .post(format!("{}{path}", running.dashboard))
+        .header("authorization", format!("Bearer {}", running.key))
+        .header("accept", "application/json")
+        .send_empty()?;
+    let status = response.status().as_u16();
+    let text = response.body_mut().read_to_string()?;
+    let answer = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Ok((status, answer))
+}
+
+/// Returns what commands talk HTTP with: no proxy, no redirects, every status an answer.
+fn http_agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .timeout_global(Some(std::time::Duration::from_secs(30)))
+        .build();
+    ureq::Agent::new_with_config(config)
+}

@@ -1,0 +1,115 @@
+//! The tables in double brackets: sources and queues.
+
+use serde::Deserialize;
+use toml::Table;
+
+use crate::config::ConfigError;
+use crate::config::check::wrong;
+use crate::store::{QueueRule, SourceRule};
+
+/// A `[[source]]` table as written.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawSource {
+    name: String,
+    paths: Vec<String>,
+    owners: Vec<String>,
+    topics: Vec<String>,
+    region: String,
+    queue: String,
+}
+
+/// A `[[queue]]` table as written.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawQueue {
+    name: String,
+    topics: Vec<String>,
+    region: String,
+    pipeline_id: String,
+}
+
+pub(super) fn sources(table: &Table) -> Result<Vec<SourceRule>, ConfigError> {
+    let raw: Vec<RawSource> = list(table, "source")?;
+    let mut rules: Vec<SourceRule> = Vec::new();
+    let is_only = raw.len() == 1;
+    for source in raw {
+        let name = match source.name {
+            name if !name.is_empty() => name,
+            _ if is_only => "default".to_owned(),
+            _ => {
+                let expected = "given as soon as there are two sources: owners are pinned under it";
+                return Err(wrong("source.name", "", expected));
+            }
+        };
+        if rules.iter().any(|other| other.name == name) {
+            return Err(wrong("source.name", name, "another one for each source"));
+        }
+        if source.paths.is_empty() && !is_only {
+            let expected = "at least one path for each source, such as /notifications/ and a \
+                            random word";
+            return Err(wrong("source.paths", "[]", expected));
+        }
+        for path in &source.paths {
+            let is_path = path.starts_with('/')
+                && path.len() > 1
+                && path.bytes().all(|byte| byte.is_ascii_graphic())
+                && !path.contains('#');
+            if !is_path || path == "/healthz" {
+                let expected = "a path as SMQ sends it, such as /notifications/ and a random word";
+                return Err(wrong("source.paths", path, expected));
+            }
+            let is_taken = rules.iter().any(|other| other.paths.contains(path));
+            if is_taken {
+                return Err(wrong("source.paths", path, "a path of one source only"));
+            }
+        }
+        rules.push(SourceRule {
+            name,
+            paths: source.paths,
+            owners: source.owners,
+            topics: source.topics,
+            region: source.region,
+            queue: source.queue,
+        });
+    }
+    if rules.is_empty() {
+        rules.push(SourceRule {
+            name: "default".to_owned(),
+            ..SourceRule::default()
+        });
+    }
+    Ok(rules)
+}
+
+pub(super) fn queues(table: &Table) -> Result<Vec<QueueRule>, ConfigError> {
+    let raw: Vec<RawQueue> = list(table, "queue")?;
+    raw.into_iter()
+        .map(|queue| {
+            if queue.name.is_empty() {
+                return Err(wrong("queue.name", "", "the name to show for the queue"));
+            }
+            if queue.topics.is_empty() && queue.pipeline_id.is_empty() {
+                let expected = "the topics whose jobs belong to it, unless pipeline_id is given";
+                return Err(wrong("queue.topics", "[]", expected));
+            }
+            Ok(QueueRule {
+                name: queue.name,
+                topics: queue.topics,
+                region: queue.region,
+                pipeline_id: queue.pipeline_id,
+            })
+        })
+        .collect()
+}
+
+fn list<'de, T: Deserialize<'de>>(table: &Table, key: &str) -> Result<Vec<T>, ConfigError> {
+    let expected = "tables in double brackets, with strings and lists of strings as values";
+    match table.get(key) {
+        None => Ok(Vec::new()),
+        Some(value) => value
+            .clone()
+            .try_into()
+            .map_err(|_| wrong(key, value, expected)),
+    }
+}

@@ -1,0 +1,360 @@
+//! The one way in: from a delivery to what became of it.
+//!
+//! Verify, parse the envelope, ask for owner and topic, read the events, put it all on disk, say
+//! what came of it. HTTP is above, SQL below; a second door to the same service would call the
+//! same verbs. What is refused is noted aside, so that a flood of it costs good pushes nothing.
+//!
+//! **Architecture invariant:** only this module makes an [`Admitted`] value, and an
+//! [`Outcome::Stored`] or [`Outcome::Duplicate`] exists only after the commit that holds the
+//! message.
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, Throttle};
+use crate::envelope;
+use crate::ingest::doors::Doors;
+use crate::mps;
+use crate::notification::capture::Capture;
+use crate::notification::delivery::{Delivery, Headers};
+use crate::notification::reason::{HoldReason, RefusalReason};
+use crate::notification::source::{Source, SourceId};
+use crate::notification::{Admitted, Notification};
+use crate::signature::certificates::KnownCertificate;
+use crate::signature::explain::{Check, CheckName, Verdict};
+use crate::signature::head::CheckedHead;
+use crate::signature::{Verification, Verified, Verifier};
+use crate::store::errors::{ReadError, WriteError};
+use crate::store::records::RowId;
+use crate::store::{
+    Appended, Arrival, KeptCertificate, NewHeld, NewRefusal, NewStray, OwnerRule,
+    REFUSED_BODY_BYTES_MAX, Store,
+};
+
+pub mod decide;
+
+mod doors;
+
+/// Refused pushes that are explained at once before the rate below holds: enough that the first
+/// twenty of each reason are always there.
+const EXPLANATIONS_BURST: u32 = 200;
+
+/// Between two refused pushes that are explained in a flood. An explanation tries up to some
+/// hundred signatures, which takes milliseconds.
+const EXPLANATION_INTERVAL_MS: i64 = 100;
+
+/// What became of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// On disk for the first time.
+    Stored { delivery: RowId },
+    /// Was on disk already; counted there.
+    Duplicate { delivery: RowId, differs: bool },
+    /// Believed, but not let in; on disk until a person decides.
+    Held { held: RowId, reason: HoldReason },
+    /// Not believed.
+    Refused { reason: RefusalReason },
+    /// Our trouble: the sender should try again.
+    Failed(Trouble),
+}
+
+/// Why we could not take a push now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    CertificateUnavailable {
+        retry_after_s: u32,
+    },
+    InboxFull,
+    DiskFull,
+    /// Held pushes have used up their room.
+    HeldFull,
+    StoreUnavailable,
+}
+
+/// Everything that stands between a push and the store.
+pub struct Ingest {
+    store: Store,
+    verifier: Arc<Verifier>,
+    doors: Doors,
+    explanations: Throttle,
+    clock: Clock,
+}
+
+impl Ingest {
+    pub fn new(
+        store: Store,
+        verifier: Verifier,
+        sources: &[Source],
+        clock: Clock,
+    ) -> Result<Ingest, ReadError> {
+        let doors = Doors::of(sources, store.purpose());
+        doors.set(store.allowances()?);
+        Ok(Ingest {
+            doors,
+            explanations: Throttle::new(EXPLANATIONS_BURST, EXPLANATION_INTERVAL_MS, clock.clone()),
+            store,
+            verifier: Arc::new(verifier),
+            clock,
+        })
+    }
+
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// Checks what can be checked before the body is read. On an error the caller reads a little of
+    /// the body and calls [`Ingest::refuse`].
+    pub fn check_head(&self, headers: &Headers) -> Result<CheckedHead, RefusalReason> {
+        self.verifier.check_head(headers)
+    }
+
+    /// Takes a push to one of the sources.
+    pub async fn receive(&self, head: CheckedHead, delivery: Delivery) -> Outcome {
+        let worth_fetching = match delivery.headers.first_text("x-mns-topic-owner") {
+            Some(owner) => self
+                .doors
+                .find(delivery.source)
+                .lets_owner_in(owner)
+                .is_some(),
+            None => true,
+        };
+        let signature = head.signature().to_vec();
+        match self.verifier.verify(head, delivery, worth_fetching).await {
+            Verification::Good {
+                delivery,
+                first_use,
+            } => {
+                self.keep_certificate(first_use).await;
+                self.let_in(delivery, signature).await
+            }
+            Verification::Unfit {
+                delivery,
+                reason,
+                first_use,
+            } => {
+                self.keep_certificate(first_use).await;
+                let notification = envelope::parse(&delivery);
+                self.hold(delivery, signature, &notification, reason).await
+            }
+            Verification::Refused { delivery, reason } => {
+                let body_bytes = delivery.body.len() as u64;
+                self.refuse(delivery, body_bytes, reason)
+            }
+            Verification::CertificateUnavailable { retry_after_s, why } => {
+                tracing::warn!(%why, "no certificate to check a push with");
+                Outcome::Failed(Trouble::CertificateUnavailable { retry_after_s })
+            }
+        }
+    }
+
+    /// Notes a push that is not believed, aside and only if there is room. `body_bytes` is how long
+    /// its body was, as far as it was read.
+    pub fn refuse(
+        &self,
+        mut delivery: Delivery,
+        body_bytes: u64,
+        reason: RefusalReason,
+    ) -> Outcome {
+        let (source, at) = (delivery.source, delivery.received_at);
+        if !self.explanations.admits() {
+            self.store.note_refusal(source, reason, at, None);
+            return Outcome::Refused { reason };
+        }
+        let (store, verifier) = (self.store.clone(), Arc::clone(&self.verifier));
+        // Beside, since it takes milliseconds and neither the sender nor other pushes need it.
+        drop(tokio::task::spawn_blocking(move || {
+            let explanation = verifier.explain(&Capture::of(&delivery), at).to_json();
+            delivery.body.truncate(REFUSED_BODY_BYTES_MAX);
+            let details = NewRefusal {
+                delivery,
+                body_bytes,
+                reason,
+                explanation,
+            };
+            store.note_refusal(source, reason, at, Some(details));
+        }));
+        Outcome::Refused { reason }
+    }
+
+    /// Notes a push of SMQ's kind to a path of no source.
+    pub fn note_stray(&self, target: String, headers: Headers) {
+        let received_at = self.clock.now();
+        self.store.note_stray(NewStray {
+            target,
+            headers,
+            received_at,
+        });
+    }
+
+    /// Takes a push whose signature, date and body are right: owner and topic decide.
+    async fn let_in(&self, delivery: Verified<Delivery>, signature: Vec<u8>) -> Outcome {
+        let notification = envelope::parse(&delivery);
+        let rule = match self.judge(delivery.source, &notification) {
+            Ok(rule) => rule,
+            Err(reason) => return self.hold(delivery, signature, &notification, reason).await,
+        };
+        // Kept for the rare case that another owner is pinned between the question and the commit.
+        let kept = (rule == OwnerRule::Pin).then(|| (delivery.clone(), notification.clone()));
+        let arrival = self.arrival(delivery.into_inner(), notification, rule, None);
+        match self.store.append(arrival).await {
+            Ok(Appended::Stored { delivery }) => {
+                if rule == OwnerRule::Pin {
+                    self.reload_doors_or_warn().await;
+                }
+                Outcome::Stored { delivery }
+            }
+            Ok(Appended::Duplicate { delivery, differs }) => {
+                Outcome::Duplicate { delivery, differs }
+            }
+            Ok(Appended::AnotherOwnerPinned | Appended::NoLongerHeld) => {
+                self.reload_doors_or_warn().await;
+                match kept {
+                    Some((delivery, notification)) => {
+                        let reason = HoldReason::Owner;
+                        self.hold(delivery, signature, &notification, reason).await
+                    }
+                    None => Outcome::Failed(Trouble::StoreUnavailable),
+                }
+            }
+            Err(error) => Outcome::Failed(trouble_of(&error)),
+        }
+    }
+
+    /// Tells whether owner and topic may come in through this source, and what the writer has to
+    /// do about the owner.
+    fn judge(
+        &self,
+        source: SourceId,
+        notification: &Notification,
+    ) -> Result<OwnerRule, HoldReason> {
+        let door = self.doors.find(source);
+        let owner = notification.topic_owner.as_deref();
+        let owner = owner.ok_or(HoldReason::OwnerMissing)?;
+        let rule = door.lets_owner_in(owner).ok_or(HoldReason::Owner)?;
+        let topic = notification.topic.as_deref().unwrap_or_default();
+        door.lets_topic_in(topic)
+            .then_some(rule)
+            .ok_or(HoldReason::Topic)
+    }
+
+    async fn hold(
+        &self,
+        delivery: Verified<Delivery>,
+        signature: Vec<u8>,
+        notification: &Notification,
+        reason: HoldReason,
+    ) -> Outcome {
+        let mut explanation = self
+            .verifier
+            .explain(&Capture::of(&delivery), delivery.received_at);
+        if let Some(check) = self.owner_or_topic_check(delivery.source, notification, reason) {
+            explanation.checks.push(check);
+        }
+        let held = NewHeld {
+            signature,
+            reason,
+            owner: notification.topic_owner.clone(),
+            topic: notification.topic.clone(),
+            message_id: notification.message_id.clone(),
+            explanation: explanation.to_json(),
+            delivery: delivery.into_inner(),
+        };
+        match self.store.hold(held).await {
+            Ok(held) => Outcome::Held { held, reason },
+            Err(error) => Outcome::Failed(trouble_of(&error)),
+        }
+    }
+
+    /// Returns the line that the explanation gets if owner or topic are why a push is held.
+    fn owner_or_topic_check(
+        &self,
+        source: SourceId,
+        notification: &Notification,
+        reason: HoldReason,
+    ) -> Option<Check> {
+        let door = self.doors.find(source);
+        let (name, saw, allowed): (_, _, Vec<&str>) = match reason {
+            HoldReason::Owner | HoldReason::OwnerMissing => {
+                let owner = &notification.topic_owner;
+                (CheckName::Owner, owner, door.owners().collect())
+            }
+            HoldReason::Topic => {
+                let topic = &notification.topic;
+                (CheckName::Topic, topic, door.topics().collect())
+            }
+            HoldReason::Date | HoldReason::BodyChecksum => return None,
+        };
+        let allowed = if allowed.is_empty() {
+            "nobody yet".to_owned()
+        } else {
+            allowed.join(", ")
+        };
+        Some(Check {
+            name,
+            verdict: Verdict::Fails,
+            saw: saw.clone().unwrap_or_else(|| "none".to_owned()),
+            hint: Some(format!("let in through this source: {allowed}")),
+        })
+    }
+
+    fn arrival(
+        &self,
+        delivery: Delivery,
+        notification: Notification,
+        owner: OwnerRule,
+        from_held: Option<RowId>,
+    ) -> Arrival {
+        let door = self.doors.find(delivery.source);
+        let md5_mismatch = envelope::md5_mismatch(&notification);
+        let notification = Admitted::vouch_for(notification);
+        Arrival {
+            events: mps::events(&notification),
+            delivery,
+            notification,
+            region: door.source.region.clone(),
+            queue: door.source.queue.clone(),
+            md5_mismatch,
+            owner,
+            from_held,
+        }
+    }
+
+    async fn keep_certificate(&self, first_use: Option<KnownCertificate>) {
+        let Some(known) = first_use else { return };
+        let certificate = KeptCertificate {
+            url: known.url,
+            bytes: known.bytes,
+            fetched_at: known.fetched_at,
+        };
+        // The push does not wait for more than this, and does not depend on it: without the copy
+        // the next start fetches the certificate again.
+        if let Err(error) = self.store.keep_certificate(certificate).await {
+            tracing::warn!(%error, "cannot keep the certificate in the database");
+        }
+    }
+
+    async fn reload_doors(&self) -> Result<(), ReadError> {
+        let store = self.store.clone();
+        let allowances = tokio::task::spawn_blocking(move || store.allowances()).await;
+        // The thread can only fail by a panic, and then there is nothing to set.
+        self.doors.set(allowances.map_err(|_| ReadError::Busy)??);
+        Ok(())
+    }
+
+    async fn reload_doors_or_warn(&self) {
+        if let Err(error) = self.reload_doors().await {
+            tracing::warn!(%error, "cannot read which owners are let in; the next push asks again");
+        }
+    }
+}
+
+fn trouble_of(error: &WriteError) -> Trouble {
+    match error {
+        WriteError::Busy => Trouble::InboxFull,
+        WriteError::DiskFull => Trouble::DiskFull,
+        WriteError::HeldFull => Trouble::HeldFull,
+        other => {
+            tracing::error!(error = %other, "cannot write a push");
+            Trouble::StoreUnavailable
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The dashboard's routes: all of them, on one screen, behind one guard.
+//!
+//! A list has its page and its `.json`, a detail also its capture as `.http`. Where two patterns
+//! fit, the first wins, so the one with the ending stands first.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
+use actix_web::{Error, FromRequest, Handler, Resource, Responder, Scope, guard, web};
+
+use crate::web::error::PageError;
+use crate::web::guard::guard as dashboard_guard;
+use crate::web::{captures, decisions, json, pages, statics};
+
+/// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,
+/// and takes every path, so a receiver at the same address has to be asked before it.
+pub fn scope() -> Scope<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    web::scope("")
+        .wrap(from_fn(dashboard_guard))
+        .service(reads("/", pages::overview::show))
+        .service(reads("/jobs", pages::jobs::list))
+        .service(reads("/jobs.json", json::jobs))
+        .service(reads("/jobs/{id}.json", json::job))
+        .service(reads("/jobs/{id}", pages::jobs::show))
+        .service(reads("/deliveries", pages::deliveries::list))
+        .service(reads("/deliveries.json", json::deliveries))
+        .service(reads("/deliveries/{id}.json", json::delivery))
+        .service(reads("/deliveries/{id}.http", captures::delivery))
+        .service(reads("/deliveries/{id}", pages::deliveries::show))
+        .service(reads("/held", pages::held::list))
+        .service(reads("/held.json", json::held_list))
+        .service(changes("/held/{id}/admit", decisions::admit))
+        .service(changes("/held/{id}/allow-owner", decisions::allow_owner))
+        .service(changes("/held/{id}/allow-topic", decisions::allow_topic))
+        .service(changes("/held/{id}/drop", decisions::drop_held))
+        .service(reads("/held/{id}.json", json::held))
+        .service(reads("/held/{id}.http", captures::held))
+        .service(reads("/held/{id}", pages::held::show))
+        .service(reads("/refusals", pages::refusals::list))
+        .service(reads("/refusals.json", json::refusals))
+        .service(reads("/refusals/{id}.json", json::refusal))
+        .service(reads("/refusals/{id}.http", captures::refusal))
+        .service(reads("/refusals/{id}", pages::refusals::show))
+        .service(reads("/static/style.css", statics::style))
+        .service(reads("/static/icon.svg", statics::icon))
+        .default_service(web::to(no_such_page))
+}
+
+/// A path that is only read. HEAD is GET without the body, which the server leaves out.
+fn reads<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder<Body: MessageBody> + 'static,
+{
+    let is_read = guard::Any(guard::Get()).or(guard::Head());
+    web::resource(path)
+        .route(web::route().guard(is_read).to(handler))
+        .default_service(web::to(only_get))
+}
+
+/// A path that changes something.
+fn changes<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder<Body: MessageBody> + 'static,
+{
+    web::resource(path)
+        .route(web::post().to(handler))
+        .default_service(web::to(only_post))
+}
+
+async fn no_such_page() -> Result<&'static str, PageError> {
+    Err(PageError::NoSuchPage)
+}
+
+async fn only_get() -> Result<&'static str, PageError> {
+    Err(PageError::MethodNotAllowed { allow: "GET, HEAD" })
+}
+
+async fn only_post() -> Result<&'static str, PageError> {
+    Err(PageError::MethodNotAllowed { allow: "POST" })
+}

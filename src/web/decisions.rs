@@ -1,0 +1,119 @@
+//! What a person decides about a held push: admit it, allow its owner or topic, drop it.
+//!
+//! Each is a POST that passes [`may_change`]. A person is sent back to a page that says what
+//! happened; a command on this machine (`mpsink admit`) is told as JSON.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use crate::ingest::Outcome;
+use crate::store::records::RowId;
+use crate::web::error::{PageError, What};
+use crate::web::guard::{Asker, may_change};
+use crate::web::pages::notice::Notice;
+use crate::web::reads::row_id;
+use crate::web::state::AppState;
+
+/// What a command is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Decided {
+    /// `stored`, `duplicate`, `held`, `allowed` or `dropped`.
+    outcome: &'static str,
+    /// The delivery that it is now or was already.
+    delivery: Option<RowId>,
+    /// How many held pushes came in by it.
+    admitted: Option<u64>,
+}
+
+/// Lets one held push in, whatever it is held for.
+pub async fn admit(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let asker = may_change(request.headers(), &state.control_key)?;
+    let id = row_id(What::Held, &id)?;
+    let outcome = state.ingest.admit(id).await;
+    let outcome = outcome.map_err(|error| PageError::of_decision(error, id))?;
+    let (notice, outcome, delivery) = match outcome {
+        Outcome::Stored { delivery } => (Notice::Admitted, "stored", Some(delivery)),
+        Outcome::Duplicate { delivery, .. } => (Notice::Duplicate, "duplicate", Some(delivery)),
+        // Neither is expected of a push that a person vouches for; it stays where it is.
+        Outcome::Held { .. } | Outcome::Refused { .. } => (Notice::StillHeld, "held", None),
+        Outcome::Failed(trouble) => return Err(trouble.into()),
+    };
+    let path = match delivery {
+        Some(delivery) => format!("/deliveries/{delivery}"),
+        None => format!("/held/{id}"),
+    };
+    let decided = Decided {
+        outcome,
+        delivery,
+        admitted: None,
+    };
+    Ok(respond(asker, &notice.link(&path), &decided))
+}
+
+/// Lets the owner of a held push in from now on, with what of it is held.
+pub async fn allow_owner(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let asker = may_change(request.headers(), &state.control_key)?;
+    let id = row_id(What::Held, &id)?;
+    let admitted = state.ingest.allow_owner(id).await;
+    let admitted = admitted.map_err(|error| PageError::of_decision(error, id))?;
+    Ok(allowed(asker, Notice::OwnerAllowed { admitted }, admitted))
+}
+
+/// Lets the topic of a held push in from now on, with what of it is held.
+pub async fn allow_topic(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let asker = may_change(request.headers(), &state.control_key)?;
+    let id = row_id(What::Held, &id)?;
+    let admitted = state.ingest.allow_topic(id).await;
+    let admitted = admitted.map_err(|error| PageError::of_decision(error, id))?;
+    Ok(allowed(asker, Notice::TopicAllowed { admitted }, admitted))
+}
+
+/// Forgets a held push for good.
+pub async fn drop_held(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let asker = may_change(request.headers(), &state.control_key)?;
+    let id = row_id(What::Held, &id)?;
+    let dropped = state.ingest.drop_held(id).await;
+    dropped.map_err(|error| PageError::of_decision(error, id))?;
+    let decided = Decided {
+        outcome: "dropped",
+        delivery: None,
+        admitted: None,
+    };
+    Ok(respond(asker, &Notice::Dropped.link("/held"), &decided))
+}
+
+fn allowed(asker: Asker, notice: Notice, admitted: u64) -> HttpResponse {
+    let decided = Decided {
+        outcome: "allowed",
+        delivery: None,
+        admitted: Some(admitted),
+    };
+    respond(asker, &notice.link("/held"), &decided)
+}
+
+/// 303, so that the browser fetches the next page with GET and reloading it decides nothing again.
+fn respond(asker: Asker, next: &str, decided: &Decided) -> HttpResponse {
+    match asker {
+        Asker::Person => HttpResponse::SeeOther()
+            .insert_header((header::LOCATION, next))
+            .finish(),
+        Asker::Command => HttpResponse::Ok().json(decided),
+    }
+}

@@ -1,0 +1,332 @@
+//! What stands before and behind every request to the dashboard, from the first day.
+//!
+//! Before: without a login the dashboard answers only what was asked of this machine directly. A
+//! page on the web that the operator visits can make a browser send requests to loopback, under a
+//! name of its own that resolves there (DNS rebinding), and a proxy on the same host would open the
+//! dashboard to everybody; both show in the headers. Behind: the headers that keep a browser from
+//! running, framing, guessing or keeping what is not ours, and errors in the form of their reader.
+//!
+//! [`may_change`] is the rule for everything that changes something. Reading is not its matter.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+use sha2::{Digest, Sha256};
+
+use crate::web::error::{self, PageError};
+use crate::web::state::AppState;
+
+/// On every answer that comes from a database of `serve --try`.
+pub const TEST_HEADER: HeaderName = HeaderName::from_static("x-mpsink-test");
+
+/// Nothing but our own style sheet and images is loaded, nothing is run, forms go to us alone, and
+/// nobody frames us.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'self'; \
+                                       frame-ancestors 'none'; style-src 'self'; img-src 'self'";
+
+/// Set on every answer. `same-origin` and not `no-referrer`: with the latter a browser sends
+/// `Origin: null` with our own forms, and [`may_change`] could not tell them from another site's.
+/// Other sites are told nothing either way.
+const HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+    ),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    ),
+];
+
+/// Who asks for a change, and so how it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// A button of one of our pages.
+    Person,
+    /// A command on this machine that knows the key.
+    Command,
+}
+
+/// The middleware around all routes of the dashboard.
+pub async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let path = request.path().to_owned();
+    let has_key = request.headers().contains_key(header::AUTHORIZATION);
+    let is_for_program = has_key || path.strip_suffix(".json").is_some();
+    let is_test = request
+        .app_data::<web::Data<AppState>>()
+        .is_some_and(|state| state.is_test);
+
+    let mut response = if is_local(request.headers()) {
+        next.call(request).await?.map_into_boxed_body()
+    } else {
+        request.into_response(actix_web::HttpResponse::from_error(PageError::NotLocal))
+    };
+    let trouble = response.response().error();
+    if let Some(page_error) = trouble.and_then(|error| error.as_error::<PageError>()) {
+        let presented = error::present(page_error, &path, is_for_program, is_test);
+        response = response.into_response(presented);
+    }
+
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, value);
+    }
+    if is_test {
+        let value = HeaderValue::from_static("1");
+        response.headers_mut().insert(TEST_HEADER, value);
+    }
+    Ok(response)
+}
+
+/// Tells whether a request was made to this machine under one of its own names, by nobody in
+/// between.
+fn is_local(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST);
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    let is_loopback = host.is_some_and(is_loopback_host) && hosts.next().is_none();
+    let was_passed_on = headers
+        .keys()
+        .any(|name| *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-"));
+    is_loopback && !was_passed_on
+}
+
+/// Tells whether a `Host` header names loopback, with any port or none.
+fn is_loopback_host(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| {
+        host.strip_prefix(name)
+            .is_some_and(|rest| match rest.strip_prefix(':') {
+                Some(port) => {
+                    (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit())
+                }
+                None => rest.is_empty(),
+            })
+    })
+}
+
+/// Lets a change pass that one of our own pages asks for, or a command that knows `control_key`.
+///
+/// A browser says with `Sec-Fetch-Site` or `Origin` which site a form stood on, and no page can
+/// change what it says. With neither, nothing is known, and nothing is changed.
+pub fn may_change(headers: &HeaderMap, control_key: &str) -> Result<Asker, PageError> {
+    if let Some(given) = headers.get(header::AUTHORIZATION) {
+        let key = given.as_bytes().strip_prefix(b"Bearer ");
+        let holds = key.is_some_and(|key| is_same_key(key, control_key.as_bytes()));
+        return holds.then_some(Asker::Command).ok_or(PageError::WrongKey);
+    }
+    let comes_from_us = match headers.get("sec-fetch-site") {
+        Some(site) => site.as_bytes() == b"same-origin",
+        None => is_own_origin(headers),
+    };
+    comes_from_us
+        .then_some(Asker::Person)
+        .ok_or(PageError::CrossSite)
+}
+
+fn is_own_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else {
+        return false;
+    };
+    let named = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    named.is_some_and(|named| named.eq_ignore_ascii_case(host))
+}
+
+/// Compares by digest, so that the time it takes says nothing about the key; no key is the same as
+/// an empty one.
+fn is_same_key(given: &[u8], key: &[u8]) -> bool {
+    !key.is_empty() && Sha256::digest(given) == Sha256::digest(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+
+    use super::*;
+
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn headers(pairs: Pairs<'_>) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            map.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_answered() {
+        let cases = [
+            ("localhost", true),
+            ("localhost:8081", true),
+            ("LocalHost:8081", true),
+            ("127.0.0.1", true),
+            ("127.0.0.1:1", true),
+            ("[::1]", true),
+            ("[::1]:65535", true),
+            ("", false),
+            ("localhost:", false),
+            ("localhost:80a", false),
+            ("localhost:808080", false),
+            ("localhost.", false),
+            ("localhost.evil.example", false),
+            ("localhost@evil.example", false),
+            ("evil.example", false),
+            ("evil.example:8081", false),
+            ("127.0.0.1.evil.example", false),
+            ("127.0.0.10", false),
+            ("127.1", false),
+            ("::1", false),
+            ("[::1]evil", false),
+            ("[::2]", false),
+            ("0.0.0.0:8081", false),
+            ("192.168.0.7:8081", false),
+        ];
+        for (host, expected) in cases {
+            assert_eq!(is_local(&headers(&[("host", host)])), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_host_or_with_two_or_through_a_proxy_is_not_local() {
+        assert!(!is_local(&headers(&[])));
+        let two = [("host", "localhost"), ("host", "localhost")];
+        assert!(!is_local(&headers(&two)));
+        for name in [
+            "forwarded",
+            "X-Forwarded-For",
+            "x-forwarded-proto",
+            "x-forwarded-",
+        ] {
+            let passed_on = headers(&[("host", "localhost"), (name, "")]);
+            assert!(!is_local(&passed_on), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_our_own_pages_and_the_key_may_change_something() {
+        let host = ("host", "localhost:8081");
+        let cases: [(Pairs<'_>, Option<Asker>); 14] = [
+            (
+                &[host, ("sec-fetch-site", "same-origin")],
+                Some(Asker::Person),
+            ),
+            (&[host, ("sec-fetch-site", "same-site")], None),
+            (&[host, ("sec-fetch-site", "cross-site")], None),
+            (&[host, ("sec-fetch-site", "none")], None),
+            (
+                &[host, ("origin", "http://localhost:8081")],
+                Some(Asker::Person),
+            ),
+            (
+                &[host, ("origin", "https://LOCALHOST:8081")],
+                Some(Asker::Person),
+            ),
+            (&[host, ("origin", "http://localhost")], None),
+            (&[host, ("origin", "http://evil.example")], None),
+            (&[host, ("origin", "null")], None),
+            // What the newer header says counts.
+            (
+                &[
+                    host,
+                    ("origin", "http://localhost:8081"),
+                    ("sec-fetch-site", "cross-site"),
+                ],
+                None,
+            ),
+            (&[host], None),
+            (&[("authorization", "Bearer k3y")], Some(Asker::Command)),
+            (&[("authorization", "Bearer k3Y")], None),
+            // A wrong key is not made good by a right origin.
+            (
+                &[
+                    ("authorization", "Basic k3y"),
+                    ("sec-fetch-site", "same-origin"),
+                ],
+                None,
+            ),
+        ];
+        for (pairs, expected) in cases {
+            let given = may_change(&headers(pairs), "k3y").ok();
+            assert_eq!(given, expected, "{pairs:?}");
+        }
+    }
+
+    async fn asked(path: &str, host: &str) -> ServiceResponse {
+        let fails = || async { Err::<&str, PageError>(PageError::Busy) };
+        let guarded = web::scope("")
+            .wrap(from_fn(guard))
+            .route("/good", web::to(|| async { "good" }))
+            .route("/fails", web::to(fails))
+            .route("/fails.json", web::to(fails));
+        let app = init_service(App::new().service(guarded)).await;
+        let request = TestRequest::get().uri(path);
+        let request = request.insert_header((header::HOST, host)).to_request();
+        call_service(&app, request).await.map_into_boxed_body()
+    }
+
+    #[actix_web::test]
+    async fn a_foreign_host_gets_a_sentence_and_nothing_else() {
+        let response = asked("/good", "evil.example").await;
+        assert_eq!(response.status().as_u16(), 421);
+        let body = read_body(response).await;
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(text.contains("ssh -L"));
+        assert!(!text.contains("good"));
+        assert_eq!(asked("/good", "localhost").await.status().as_u16(), 200);
+    }
+
+    #[actix_web::test]
+    async fn every_answer_carries_the_headers_that_protect_it() {
+        let asked = [
+            asked("/good", "localhost").await,
+            asked("/fails", "localhost").await,
+            asked("/good", "evil.example").await,
+        ];
+        for response in asked {
+            for (name, value) in HEADERS {
+                assert_eq!(response.headers().get(&name), Some(&value), "{name}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_error_comes_in_the_form_of_its_reader() {
+        let cases = [
+            ("/fails", "text/html; charset=utf-8"),
+            ("/fails.json", "application/problem+json"),
+        ];
+        for (path, expected) in cases {
+            let response = asked(path, "localhost").await;
+            assert_eq!(response.status().as_u16(), 503);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+            assert_eq!(
+                response.headers().get(header::CONTENT_TYPE).unwrap(),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn a_server_without_a_key_takes_no_empty_one() {
+        let empty = headers(&[("authorization", "Bearer ")]);
+        assert!(may_change(&empty, "").is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! The two servers: the receiver that SMQ pushes to, and the dashboard that people read.
+//!
+//! Nothing above knows HTTP, and nothing here knows SQL or what a message means. `receiver.rs` is
+//! the one, `dashboard.rs` with its one list of routes the other; `guard.rs` stands before and
+//! behind each page, `lists.rs` reads query strings for pages and JSON alike, `error.rs` is the only
+//! place where an error becomes a status.
+
+pub mod captures;
+pub mod dashboard;
+pub mod decisions;
+pub mod error;
+pub mod guard;
+pub mod json;
+pub mod lists;
+pub mod pages;
+pub mod reads;
+pub mod receiver;
+pub mod state;
+pub mod statics;

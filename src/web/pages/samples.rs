@@ -1,0 +1,180 @@
+//! Records in which every text is one that would break out of a page that does not escape.
+//!
+//! For the tests of all pages, so that a new field is tried on each of them by being added here.
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::Timestamp;
+use crate::notification::Format;
+use crate::notification::capture::Capture;
+use crate::notification::delivery::Headers;
+use crate::notification::event::{JobState, MediaObject};
+use crate::notification::reason::{HoldReason, RefusalReason};
+use crate::notification::source::SourceId;
+use crate::store::records::{
+    DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail, JobRecord,
+    RefusalDetail, RefusalRecord, TimeSource,
+};
+
+/// Ends attributes, elements and comments, opens a script, and is an address that runs.
+pub(crate) const NASTY: &str = "javascript:alert(1)//\"'></td></pre><!--<script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}&amp;\u{202e}";
+
+const AT: Timestamp = Timestamp(1_714_982_531_126);
+
+#[expect(clippy::unnecessary_wraps, reason = "the fields it fills are optional")]
+fn nasty() -> Option<String> {
+    Some(NASTY.to_owned())
+}
+
+pub(crate) fn job() -> JobRecord {
+    let mut extra = Map::new();
+    extra.insert(NASTY.to_owned(), Value::String(NASTY.to_owned()));
+    JobRecord {
+        id: NASTY.to_owned(),
+        owner: NASTY.to_owned(),
+        region: NASTY.to_owned(),
+        queue: nasty(),
+        run: nasty(),
+        workflow: nasty(),
+        job_type: nasty(),
+        state: JobState::Failed,
+        raw_state: nasty(),
+        code: nasty(),
+        group: nasty(),
+        message: nasty(),
+        user_data: nasty(),
+        input: Some(MediaObject {
+            bucket: nasty(),
+            location: nasty(),
+            object: nasty(),
+        }),
+        submitted_at: Some(AT),
+        started_at: Some(AT),
+        finished_at: Some(AT),
+        duration_ms: Some(1),
+        events: 1,
+        deliveries: 1,
+        conflict: true,
+        last_event_at: AT,
+        extra,
+    }
+}
+
+pub(crate) fn delivery() -> DeliveryRecord {
+    DeliveryRecord {
+        id: 7,
+        source: NASTY.to_owned(),
+        owner: NASTY.to_owned(),
+        region: NASTY.to_owned(),
+        topic: NASTY.to_owned(),
+        subscription: nasty(),
+        subscriber: nasty(),
+        message_id: nasty(),
+        tag: nasty(),
+        format: Format::Simplified,
+        published_at: Some(AT),
+        received_at: AT,
+        lag_ms: Some(0),
+        duplicates: 1,
+        last_duplicate_at: Some(AT),
+        differs: true,
+        md5_mismatch: true,
+        body_bytes: 1,
+        unrecognized: nasty(),
+    }
+}
+
+pub(crate) fn event() -> EventRecord {
+    EventRecord {
+        id: 1,
+        kind: "job".to_owned(),
+        delivery: 7,
+        owner: NASTY.to_owned(),
+        topic: NASTY.to_owned(),
+        subject: nasty(),
+        state: Some(JobState::Failed),
+        at: AT,
+        at_from: TimeSource::Arrival,
+        received_at: AT,
+        event: json!({ "kind": NASTY }),
+    }
+}
+
+pub(crate) fn job_detail() -> JobDetail {
+    JobDetail {
+        job: job(),
+        events: vec![event()],
+        deliveries: vec![delivery()],
+    }
+}
+
+pub(crate) fn delivery_detail() -> DeliveryDetail {
+    DeliveryDetail {
+        delivery: delivery(),
+        capture: capture(),
+        message: NASTY.as_bytes().to_vec(),
+        events: vec![event()],
+    }
+}
+
+pub(crate) fn held() -> HeldRecord {
+    HeldRecord {
+        id: 3,
+        source: NASTY.to_owned(),
+        reason: HoldReason::Owner,
+        received_at: AT,
+        owner: nasty(),
+        topic: nasty(),
+        message_id: nasty(),
+        body_bytes: 1,
+        repeats: 1,
+    }
+}
+
+pub(crate) fn held_detail() -> HeldDetail {
+    HeldDetail {
+        source: SourceId(1),
+        held: held(),
+        capture: capture(),
+        explanation: explanation(),
+    }
+}
+
+pub(crate) fn refusal() -> RefusalRecord {
+    RefusalRecord {
+        id: 5,
+        source: NASTY.to_owned(),
+        reason: RefusalReason::SignatureWrong,
+        received_at: AT,
+        body_bytes: 1,
+    }
+}
+
+pub(crate) fn refusal_detail() -> RefusalDetail {
+    RefusalDetail {
+        refusal: refusal(),
+        capture: capture(),
+        explanation: explanation(),
+    }
+}
+
+fn capture() -> Capture {
+    let mut headers = Headers::default();
+    headers.add(NASTY, NASTY);
+    Capture {
+        method: NASTY.to_owned(),
+        target: format!("/{NASTY}/token"),
+        headers,
+        body: Some(NASTY.as_bytes().to_vec()),
+    }
+}
+
+fn explanation() -> Value {
+    json!({
+        "checks": [{ "name": NASTY, "verdict": NASTY, "saw": NASTY, "hint": NASTY }],
+        "string_to_sign": [NASTY],
+        "envelope": [{ "name": NASTY, "value": NASTY }],
+        "message": NASTY,
+        "would_hold_with": [NASTY],
+    })
+}

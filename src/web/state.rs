@@ -1,0 +1,25 @@
+//! What every handler is given: one value, built by `app` before the servers start.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::ingest::Ingest;
+use crate::notification::source::Source;
+use crate::store::Store;
+use crate::web::receiver::{InFlight, Paths};
+
+/// The one state of both servers.
+pub struct AppState {
+    pub store: Store,
+    pub ingest: Arc<Ingest>,
+    pub sources: Vec<Source>,
+    pub paths: Paths,
+    pub in_flight: InFlight,
+    pub clock: Clock,
+    /// The URL to register in the SMQ console, with the secret path.
+    pub endpoint: String,
+    /// What commands on this machine send as `Authorization: Bearer …`; new at each start.
+    pub control_key: String,
+    /// The database holds test pushes, and every page says so.
+    pub is_test: bool,
+}

@@ -1,0 +1,36 @@
+//! The style sheet and the icon, which are part of the program.
+//!
+//! They are checked for changes on each use by their `ETag` rather than kept for long under a
+//! changing name: they are small, and a new version shows at once.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+use sha2::{Digest, Sha256};
+
+const STYLE: &str = include_str!("../../static/style.css");
+const ICON: &str = include_str!("../../static/icon.svg");
+
+/// Answers `/static/style.css`.
+pub async fn style(request: HttpRequest) -> HttpResponse {
+    respond(&request, "text/css; charset=utf-8", STYLE)
+}
+
+/// Answers `/static/icon.svg`.
+pub async fn icon(request: HttpRequest) -> HttpResponse {
+    respond(&request, "image/svg+xml", ICON)
+}
+
+fn respond(request: &HttpRequest, content_type: &'static str, text: &'static str) -> HttpResponse {
+    let digest = Sha256::digest(text);
+    let tag = format!("\"{digest:x}\"");
+    let known = request.headers().get(header::IF_NONE_MATCH);
+    if known.is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return HttpResponse::NotModified()
+            .insert_header((header::ETAG, tag))
+            .finish();
+    }
+    HttpResponse::Ok()
+        .insert_header((header::ETAG, tag))
+        .content_type(content_type)
+        .body(text)
+}

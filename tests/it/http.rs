@@ -1,0 +1,140 @@
+//! A small HTTP client that sends exactly the bytes it is given, right or wrong.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use mpsink::notification::capture::{self, Capture};
+
+/// Longer than anything may take: a test that hangs fails instead.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{} is no JSON: {}", self.status, self.text()))
+    }
+}
+
+/// A connection that can be used for several requests.
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    pub(crate) fn to(address: SocketAddr) -> Connection {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Connection {
+            stream: BufReader::new(stream),
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        // The server may have answered and closed before it read everything; the answer tells.
+        let _ = self.stream.get_mut().write_all(bytes);
+    }
+
+    /// Returns the next response, or `None` if the connection ended without one.
+    pub(crate) fn read(&mut self) -> Option<Response> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let status = line.split(' ').nth(1)?.parse().ok()?;
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim_end().split_once(':') else {
+                break;
+            };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let mut response = Response {
+            status,
+            headers,
+            body: Vec::new(),
+        };
+        let length = response.header("content-length").map(str::to_owned);
+        match length {
+            Some(length) => {
+                response.body = vec![0; length.parse().ok()?];
+                self.stream.read_exact(&mut response.body).ok()?;
+            }
+            None if status == 204 || status == 304 => {}
+            None => {
+                self.stream.read_to_end(&mut response.body).ok()?;
+            }
+        }
+        Some(response)
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Response {
+        self.write(bytes);
+        self.read().expect("an answer")
+    }
+}
+
+/// Sends `bytes` on a connection of their own.
+pub(crate) fn send(address: SocketAddr, bytes: &[u8]) -> Response {
+    Connection::to(address).send(bytes)
+}
+
+/// Returns a capture as bytes for the wire, with the `Host` and `Content-Length` it needs.
+pub(crate) fn wire(push: &Capture) -> Vec<u8> {
+    let mut push = push.clone();
+    let length = push.body.as_ref().map_or(0, Vec::len);
+    push.headers.add("host", "mpsink.test");
+    push.headers.add("content-length", length.to_string());
+    capture::write(&push)
+}
+
+pub(crate) fn get(address: SocketAddr, path: &str) -> Response {
+    get_with(address, path, &[])
+}
+
+pub(crate) fn get_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Response {
+    request(address, "GET", path, headers)
+}
+
+/// Sends a request without a body. `Host` is the address unless it is given.
+pub(crate) fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Response {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        text += "Host: ";
+        text += &address.to_string();
+        text += "\r\n";
+    }
+    if method == "POST" {
+        text.push_str("Content-Length: 0\r\n");
+    }
+    for (name, value) in headers {
+        text += &[name, ": ", value, "\r\n"].concat();
+    }
+    text.push_str("\r\n");
+    send(address, text.as_bytes())
+}
