@@ -295,6 +295,9 @@ mod tests {
             matches!(written, Err(ReadError::Failed { .. })),
             "{written:?}"
         );
+        let query_only =
+            read.read(|tx| tx.pragma_query_value(None, "query_only", |row| row.get::<_, bool>(0)));
+        assert!(query_only.unwrap());
         assert_eq!(test.store.allowances().unwrap().len(), 1);
     }
 
