@@ -147,8 +147,10 @@ impl App {
         for server in self.servers {
             rt::spawn(server);
         }
-        let ingest = Arc::clone(&self.ingest);
-        rt::spawn(async move { ingest.verifier().warm_up().await });
+        if self.store.purpose() == Purpose::Record {
+            let ingest = Arc::clone(&self.ingest);
+            rt::spawn(async move { ingest.verifier().warm_up().await });
+        }
 
         let fault = tokio::select! {
             _ = stop.recv() => None,

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 
 use crate::app;
@@ -18,8 +18,9 @@ use crate::config::{Config, TRY_DATABASE};
 use crate::notification::capture::{self, Capture};
 use crate::push::{Signer, test_key_path};
 use crate::signature::certificate::Certificate;
-use crate::signature::explain::{Evidence, Explanation, Verdict, explain};
+use crate::signature::explain::{CheckName, Evidence, Explanation, Verdict, explain};
 use crate::signature::{TEST_CERTIFICATE_URL, Verifier, VerifierOptions};
+use crate::store::lock;
 
 #[derive(Args)]
 pub(super) struct Verify {
@@ -49,8 +50,6 @@ pub(super) fn run(command: &Verify) -> anyhow::Result<ExitCode> {
         None => find_certificate(&config, &capture)?,
     };
     let public_prefix = app::public_prefix(&config);
-    let configured = config.sources.iter().flat_map(|source| &source.paths);
-    let paths: Vec<String> = configured.cloned().collect();
     let explanation = explain(
         &capture,
         &Evidence {
@@ -60,7 +59,7 @@ pub(super) fn run(command: &Verify) -> anyhow::Result<ExitCode> {
             certificate_urls: &config.certificate_urls,
             trusts_test_key,
             public_prefix: &public_prefix,
-            paths: &paths,
+            paths: &known_paths(&config),
         },
     );
     if command.json {
@@ -98,6 +97,24 @@ fn read_certificate(file: &Path) -> anyhow::Result<Certificate> {
         .with_context(|| format!("{} is no certificate that can be used", file.display()))
 }
 
+/// Returns the paths that a push may have been signed for: the configured ones, and that of the
+/// server running here, which may have made its own.
+fn known_paths(config: &Config) -> Vec<String> {
+    let configured = config
+        .sources
+        .iter()
+        .flat_map(|source| source.paths.clone());
+    let databases = [config.database.as_path(), Path::new(TRY_DATABASE)];
+    let running = databases.into_iter().filter_map(lock::running);
+    let served = running.filter_map(|running| {
+        let (_, rest) = running.endpoint.split_once("://")?;
+        rest.find('/')
+            .and_then(|at| rest.get(at..))
+            .map(str::to_owned)
+    });
+    configured.chain(served).collect()
+}
+
 /// Returns the certificate that the push names: the test key of this folder, else what its URL
 /// gives if that is allowed, else the known one that comes with the program. With it, whether the
 /// test key is trusted.
@@ -124,16 +141,7 @@ fn find_certificate(
         .context("cannot start the runtime")?;
     runtime.block_on(verifier.learn(&capture.headers));
     let certificate = verifier.certificate_for(&capture.headers);
-    if let Some(certificate) = certificate {
-        return Ok((Some(certificate), trusts_test_key));
-    }
-    if capture.headers.first("x-mns-signing-cert-url").is_none() {
-        bail!(
-            "the push names no certificate (pushes before 2016 do not); give one with \
-             --certificate FILE"
-        );
-    }
-    Ok((None, trusts_test_key))
+    Ok((certificate, trusts_test_key))
 }
 
 fn print(explanation: &Explanation) {
@@ -174,9 +182,19 @@ fn print(explanation: &Explanation) {
         }
     }
     say("");
-    say(if explanation.holds() {
-        "everything that could be checked holds: the push is from SMQ"
-    } else {
-        "it does not hold: see the lines marked NO"
-    });
+    say(conclusion(explanation));
+}
+
+/// Returns what follows from it all, and no more than that.
+fn conclusion(explanation: &Explanation) -> &'static str {
+    let is_test = explanation
+        .check(CheckName::CertificateUrl)
+        .is_some_and(|check| check.saw.starts_with(TEST_CERTIFICATE_URL));
+    match (explanation.holds(), is_test) {
+        (false, _) => "it does not hold: see the lines marked NO",
+        (true, true) => "everything that could be checked holds, for a test push of `mpsink push`",
+        (true, false) => {
+            "everything that could be checked holds: whoever has the certificate's key has signed it"
+        }
+    }
 }

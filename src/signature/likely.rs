@@ -16,6 +16,9 @@ const CHECKS_MAX: usize = 256;
 /// The most configured paths that are tried.
 const PATHS_MAX: usize = 8;
 
+/// The most segments that are taken off the front of a path: what a proxy may have put there.
+const SEGMENTS_MAX: usize = 3;
+
 /// The most bytes shown of a header's value.
 const VALUE_BYTES_MAX: usize = 200;
 
@@ -87,6 +90,9 @@ fn target_changes(target: &str, prefix: &str, paths: &[String]) -> Vec<Change<St
             path.clone(),
         ));
     }
+    for (words, rest) in without_first_segments(target) {
+        starts.push((words.to_owned(), rest));
+    }
 
     let mut changes: Vec<Change<String>> = Vec::new();
     for (start_words, start) in starts {
@@ -101,6 +107,19 @@ fn target_changes(target: &str, prefix: &str, paths: &[String]) -> Vec<Change<St
         }
     }
     changes
+}
+
+/// Returns the target without its first segment, its first two, and so on. The words do not show
+/// the segments, since one of them may be the secret.
+fn without_first_segments(target: &str) -> Vec<(&'static str, String)> {
+    let words = [
+        "the path without its first segment",
+        "the path without its first two segments",
+        "the path without its first three segments",
+    ];
+    let slashes = target.match_indices('/').skip(1).take(SEGMENTS_MAX);
+    let rests = slashes.filter_map(|(at, _)| target.get(at..));
+    words.into_iter().zip(rests.map(str::to_owned)).collect()
 }
 
 /// Returns a target and its neighbours.
@@ -227,6 +246,12 @@ mod tests {
             ("/n?a=b", "/n/?a=b", "the path with a slash at its end"),
             ("/n%61", "/na", "the path percent-decoded"),
             ("/n", "/sink/n", "/sink before the path"),
+            ("/hooks/n", "/n", "the path without its first segment"),
+            (
+                "/a/b/n?c=/d",
+                "/n?c=/d",
+                "the path without its first two segments",
+            ),
             (
                 "/n",
                 "/sink/n/",

@@ -29,6 +29,16 @@ struct Server {
     target: String,
 }
 
+const FREE_PORTS: [&str; 4] = [
+    "--receiver-listen",
+    "127.0.0.1:0",
+    "--dashboard-listen",
+    "127.0.0.1:0",
+];
+
+/// Keeps a server that records real pushes from fetching the real certificate.
+const NO_NETWORK: &str = "[verify]\ncertificate_urls = [\"http://127.0.0.1/\"]\n";
+
 fn mpsink(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mpsink"));
     command.current_dir(folder).stdin(Stdio::null());
@@ -56,10 +66,9 @@ impl Server {
         let mut child = mpsink(folder)
             .arg("serve")
             .args(arguments)
-            .args(["--receiver-listen", "127.0.0.1:0"])
-            .args(["--dashboard-listen", "127.0.0.1:0"])
+            .args(FREE_PORTS)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         let mut printed = Vec::new();
@@ -85,6 +94,12 @@ impl Server {
             child,
             printed,
         }
+    }
+
+    /// Starts a server for real pushes.
+    fn start_record(folder: &Path) -> Server {
+        std::fs::write(folder.join("mpsink.toml"), NO_NETWORK).unwrap();
+        Server::start_with(folder, &[])
     }
 
     fn kill(&mut self) {
@@ -177,7 +192,7 @@ fn the_readme_s_first_minute_is_as_written() {
 #[test]
 fn a_new_database_is_announced_with_its_path_and_an_old_one_hides_the_secret() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::start_with(folder.path(), &[]);
+    let mut server = Server::start_record(folder.path());
     let printed = server.printed.join("\n");
     assert!(printed.contains("NEW DATABASE"), "{printed}");
     let path = folder.path().join("mpsink.db").canonicalize().unwrap();
@@ -186,7 +201,7 @@ fn a_new_database_is_announced_with_its_path_and_an_old_one_hides_the_secret() {
     assert_eq!(secret.len(), 32);
     assert_eq!(server.terminate(), 0);
 
-    let again = Server::start_with(folder.path(), &[]);
+    let again = Server::start_record(folder.path());
     let printed = again.printed.join("\n");
     assert!(!printed.contains("NEW DATABASE"), "{printed}");
     assert!(!printed.contains(&secret), "{printed}");
@@ -197,16 +212,17 @@ fn trying_and_recording_refuse_each_other_s_database() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
     assert_eq!(server.terminate(), 0);
-    let output = run(folder.path(), &["serve", "--database", "mpsink-try.db"]);
+    let serve = |arguments: &[&str]| {
+        let arguments = [&["serve"], arguments, &FREE_PORTS].concat();
+        run(folder.path(), &arguments)
+    };
+    let output = serve(&["--database", "mpsink-try.db"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("--try"), "{}", stderr(&output));
 
-    let mut server = Server::start_with(folder.path(), &[]);
+    let mut server = Server::start_record(folder.path());
     assert_eq!(server.terminate(), 0);
-    let output = run(
-        folder.path(),
-        &["serve", "--try", "--database", "mpsink.db"],
-    );
+    let output = serve(&["--try", "--database", "mpsink.db"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("--try"), "{}", stderr(&output));
 }
@@ -214,9 +230,10 @@ fn trying_and_recording_refuse_each_other_s_database() {
 #[test]
 fn a_second_server_on_the_same_database_is_refused() {
     let (folder, server) = start_in_new_folder();
-    let arguments = ["serve", "--try", "--receiver-listen", "127.0.0.1:0"];
-    let dashboard = ["--dashboard-listen", "127.0.0.1:0"];
-    let output = run(folder.path(), &[&arguments[..], &dashboard[..]].concat());
+    let output = run(
+        folder.path(),
+        &[&["serve", "--try"], &FREE_PORTS[..]].concat(),
+    );
     assert_eq!(output.status.code(), Some(1));
     let pid = server.child.id().to_string();
     assert!(stderr(&output).contains(&pid), "{}", stderr(&output));
@@ -249,7 +266,7 @@ fn a_wrong_configuration_names_the_key_and_the_nearest_one() {
 #[test]
 fn a_probe_of_a_real_server_reports_the_refusal_as_right() {
     let folder = tempfile::tempdir().unwrap();
-    let real = Server::start_with(folder.path(), &[]);
+    let real = Server::start_record(folder.path());
     let url = format!("http://{}{}", real.receiver, real.target);
     let output = run(folder.path(), &["push", "--url", &url]);
     assert!(
@@ -343,12 +360,12 @@ fn verify_believes_the_real_push_of_2015_and_no_changed_one() {
 
 #[test]
 fn sixty_four_connections_push_everything_twice_and_nothing_is_lost_or_doubled() {
-    // Few enough for every run of the suite; set to 20000 for the long run of docs/testing.md.
+    // Few enough for every run of the suite; LONG_RUN_MESSAGES=20000 for the long run.
     #[expect(
         clippy::disallowed_methods,
         reason = "the long run is chosen by whoever runs it"
     )]
-    let count = std::env::var("MPSINK_TEST_MESSAGES");
+    let count = std::env::var("LONG_RUN_MESSAGES");
     let count: usize = count.map_or(1_500, |text| text.parse().unwrap());
     let (folder, server) = start_in_new_folder();
     let pushes = signed_pushes(folder.path(), &server.target, count);
