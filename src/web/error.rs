@@ -494,4 +494,50 @@ mod tests {
         let error = PageError::unavailable(std::io::Error::other("/srv/secret.db"));
         assert!(!error.answer().detail.contains("secret"));
     }
+
+    #[test]
+    fn only_what_is_on_disk_is_204_and_our_own_trouble_is_503_with_a_time() {
+        let taken = [
+            Outcome::Stored { delivery: 1 },
+            Outcome::Duplicate {
+                delivery: 1,
+                differs: true,
+            },
+        ];
+        for outcome in taken {
+            assert_eq!(answer(outcome).unwrap().status(), StatusCode::NO_CONTENT);
+        }
+        let others = RefusalReason::ALL
+            .map(|reason| Outcome::Refused { reason })
+            .into_iter()
+            .chain(HoldReason::ALL.map(|reason| Outcome::Held { held: 1, reason }));
+        for outcome in others {
+            let response = answer(outcome).unwrap_err().error_response();
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{outcome:?}");
+        }
+        let troubles = [
+            (Trouble::CertificateUnavailable { retry_after_s: 7 }, "7"),
+            (Trouble::InboxFull, "5"),
+            (Trouble::DiskFull, "5"),
+            (Trouble::HeldFull, "5"),
+            (Trouble::StoreUnavailable, "5"),
+        ];
+        for (trouble, seconds) in troubles {
+            let response = answer(Outcome::Failed(trouble))
+                .unwrap_err()
+                .error_response();
+            assert_eq!(
+                response.status(),
+                StatusCode::SERVICE_UNAVAILABLE,
+                "{trouble:?}"
+            );
+            assert_eq!(
+                response.headers().get(header::RETRY_AFTER).unwrap(),
+                seconds
+            );
+        }
+        let in_flight = ReceiverError::TooManyBytesInFlight.error_response();
+        assert_eq!(in_flight.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(in_flight.headers().contains_key(header::RETRY_AFTER));
+    }
 }

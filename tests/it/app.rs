@@ -2,6 +2,7 @@
 //! that stands where it is set, and a loopback host for the certificate.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
@@ -76,6 +77,18 @@ impl TestApp {
 
     /// Starts with `config`, TOML without a `[verify]` table.
     pub(crate) fn start_with(config: &str) -> TestApp {
+        TestApp::start_on(config, ["127.0.0.1:0", "127.0.0.1:0"])
+    }
+
+    /// Starts with both listeners on one address, which has to be known before.
+    pub(crate) fn start_on_one_address() -> TestApp {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        TestApp::start_on("", [&address, &address])
+    }
+
+    fn start_on(config: &str, listen: [&str; 2]) -> TestApp {
         let certificate_host = CertificateHost::start(Habit::Serve(certificate(512)));
         let base = certificate_host.base();
         let config_text = format!("{config}\n[verify]\ncertificate_urls = [\"{base}\"]\n");
@@ -86,7 +99,7 @@ impl TestApp {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::standing_at(NOW);
         let database = folder.path().join("mpsink.db");
-        let (facts, running) = run(&config_text, &database, &clock);
+        let (facts, running) = run(&config_text, &database, listen, &clock);
         TestApp {
             target: target_of(&facts),
             facts,
@@ -102,7 +115,12 @@ impl TestApp {
     /// Stops in order and starts again on the same database, on other ports.
     pub(crate) fn restart(&mut self) {
         self.stop();
-        let (facts, running) = run(&self.config_text, &self.database(), &self.clock);
+        let (facts, running) = run(
+            &self.config_text,
+            &self.database(),
+            ["127.0.0.1:0", "127.0.0.1:0"],
+            &self.clock,
+        );
         self.target = target_of(&facts);
         self.facts = facts;
         self.running = Some(running);
@@ -203,11 +221,11 @@ impl Drop for TestApp {
     }
 }
 
-fn run(config_text: &str, database: &Path, clock: &Clock) -> (Facts, Running) {
+fn run(config_text: &str, database: &Path, listen: [&str; 2], clock: &Clock) -> (Facts, Running) {
     let flags = Flags {
         database: Some(database.to_owned()),
-        receiver_listen: Some("127.0.0.1:0".to_owned()),
-        dashboard_listen: Some("127.0.0.1:0".to_owned()),
+        receiver_listen: Some(listen[0].to_owned()),
+        dashboard_listen: Some(listen[1].to_owned()),
         ..Flags::default()
     };
     let table = config_text.parse().unwrap();

@@ -1,7 +1,7 @@
 //! A small HTTP client that sends exactly the bytes it is given, right or wrong.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mpsink::notification::capture::{self, Capture};
@@ -55,6 +55,23 @@ impl Connection {
 
     /// Returns the next response, or `None` if the connection ended without one.
     pub(crate) fn read(&mut self) -> Option<Response> {
+        let mut response = self.read_head()?;
+        let length = response.header("content-length").map(str::to_owned);
+        match length {
+            Some(length) => {
+                response.body = vec![0; length.parse().ok()?];
+                self.stream.read_exact(&mut response.body).ok()?;
+            }
+            None if response.status == 204 || response.status == 304 => {}
+            None => {
+                self.stream.read_to_end(&mut response.body).ok()?;
+            }
+        }
+        Some(response)
+    }
+
+    /// Returns the next response without its body, as one to HEAD is.
+    pub(crate) fn read_head(&mut self) -> Option<Response> {
         let mut line = String::new();
         if self.stream.read_line(&mut line).ok()? == 0 {
             return None;
@@ -69,23 +86,16 @@ impl Connection {
             };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut response = Response {
+        Some(Response {
             status,
             headers,
             body: Vec::new(),
-        };
-        let length = response.header("content-length").map(str::to_owned);
-        match length {
-            Some(length) => {
-                response.body = vec![0; length.parse().ok()?];
-                self.stream.read_exact(&mut response.body).ok()?;
-            }
-            None if status == 204 || status == 304 => {}
-            None => {
-                self.stream.read_to_end(&mut response.body).ok()?;
-            }
-        }
-        Some(response)
+        })
+    }
+
+    /// Tells the server that nothing more comes, and goes on reading.
+    pub(crate) fn end_writing(&mut self) {
+        self.stream.get_mut().shutdown(Shutdown::Write).unwrap();
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Response {

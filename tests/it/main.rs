@@ -14,6 +14,8 @@ mod binary;
 #[cfg(test)]
 mod certificate_host;
 #[cfg(test)]
+mod dashboard;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod http;

@@ -322,6 +322,22 @@ fn a_body_that_does_not_come_is_408() {
 }
 
 #[test]
+fn a_body_that_ends_early_is_not_stored() {
+    let app = TestApp::start();
+    let push = app.signed(&app.content(Format::Simplified, b"{}"));
+    let mut bytes = http::wire(&push);
+    bytes.pop();
+    let mut connection = Connection::to(app.facts.receiver);
+    connection.write(&bytes);
+    connection.end_writing();
+    if let Some(response) = connection.read() {
+        assert_eq!(response.status, 408);
+    }
+    assert_nothing_stored(&app);
+    assert_eq!(app.send(&push).status, 204, "the server goes on");
+}
+
+#[test]
 fn a_certificate_that_cannot_be_had_is_503_and_the_push_comes_in_later() {
     let app = TestApp::start();
     let habits = [
