@@ -30,18 +30,38 @@ use crate::web::dashboard;
 use crate::web::receiver::{self, InFlight, Paths};
 use crate::web::state::AppState;
 
-/// Commands waiting for the writer: some seconds of work at the worst disk seen (300 commits of one
-/// a second), so that SMQ's 5 s are kept even for the last.
-const INBOX_COMMANDS_MAX: usize = 1_024;
+/// What a server holds at most, in number and bytes; tests make it small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Commands waiting for the writer: some seconds of work at the worst disk seen (300 commits a
+    /// second of one each).
+    pub inbox_commands: usize,
+    /// Bytes waiting for the writer.
+    pub inbox_bytes: usize,
+    /// What held pushes may take on disk.
+    pub held_bytes: u64,
+    /// What all bodies being read may take: 64 of the longest.
+    pub in_flight_bytes: usize,
+}
 
-/// Bytes waiting for the writer.
-const INBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            inbox_commands: 1_024,
+            inbox_bytes: 64 * 1024 * 1024,
+            held_bytes: 64 * 1024 * 1024,
+            in_flight_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
 
-/// What held pushes may take on disk.
-const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Threads that serve each listener. One writer thread is behind them all, so more would only wait.
+const WORKERS: usize = 2;
 
-/// Connections to each listener. SMQ opens few; beyond it new ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 4_096;
+/// Connections to each listener at once; beyond it new ones wait in the kernel's queue. SMQ opens
+/// few. With both listeners it stays below 1,024, the usual bound on open files, and a stranger who
+/// fills them all with heads of 128 KiB takes 64 MiB.
+const CONNECTIONS_MAX: usize = 480;
 
 /// How long a request's head may take to come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,7 +96,7 @@ pub struct Facts {
 
 impl App {
     /// Binds the ports, opens the database and makes everything ready to serve.
-    pub fn build(config: &Config, clock: &Clock) -> anyhow::Result<App> {
+    pub fn build(config: &Config, clock: &Clock, bounds: Bounds) -> anyhow::Result<App> {
         let receiver_listener = bind(config.receiver_listen, "receiver.listen")?;
         let is_one_server =
             config.dashboard_listen == config.receiver_listen && config.receiver_listen.port() != 0;
@@ -91,7 +111,7 @@ impl App {
             None => receiver,
         };
 
-        let (store, opened) = Store::open(store_options(config, clock))
+        let (store, opened) = Store::open(store_options(config, clock, bounds))
             .with_context(|| format!("cannot open the database {}", config.database.display()))?;
         let sources = store
             .register_sources(config.sources.clone())
@@ -126,7 +146,7 @@ impl App {
             ingest: Arc::clone(&ingest),
             paths: Paths::of(&sources),
             sources,
-            in_flight: InFlight::default(),
+            in_flight: InFlight::new(bounds.in_flight_bytes),
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             control_key,
@@ -186,7 +206,7 @@ pub fn serve(config: &Config, ready: impl FnOnce(&Facts)) -> anyhow::Result<()> 
     rt::System::new().block_on(async {
         // Before anything is announced, so that whoever reads that can already stop us.
         let stop = signals()?;
-        let app = App::build(config, &Clock::system())?;
+        let app = App::build(config, &Clock::system(), Bounds::default())?;
         ready(&app.facts);
         app.run(stop).await
     })
@@ -198,7 +218,7 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn store_options(config: &Config, clock: &Clock) -> StoreOptions {
+fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions {
     StoreOptions {
         path: config.database.clone(),
         purpose: if config.is_try {
@@ -206,9 +226,9 @@ fn store_options(config: &Config, clock: &Clock) -> StoreOptions {
         } else {
             Purpose::Record
         },
-        inbox_commands_max: INBOX_COMMANDS_MAX,
-        inbox_bytes_max: INBOX_BYTES_MAX,
-        held_bytes_max: HELD_BYTES_MAX,
+        inbox_commands_max: bounds.inbox_commands,
+        inbox_bytes_max: bounds.inbox_bytes,
+        held_bytes_max: bounds.held_bytes,
         queues: config.queues.clone(),
         clock: clock.clone(),
     }
@@ -310,7 +330,8 @@ fn server(state: &web::Data<AppState>, listener: TcpListener, role: Role) -> io:
     });
     let server = server
         .disable_signals()
-        .max_connections(CONNECTIONS_MAX)
+        .workers(WORKERS)
+        .max_connections(CONNECTIONS_MAX / WORKERS)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(STOP_TIMEOUT_S);
     Ok(server.listen(listener)?.run())

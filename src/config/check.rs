@@ -52,6 +52,14 @@ pub(super) fn check(table: &Table, is_try: bool) -> Result<Config, ConfigError> 
              reach it through an SSH tunnel",
         ));
     }
+    if !is_try && dashboard == config.receiver_listen && dashboard.port() != 0 {
+        return Err(wrong(
+            "dashboard.listen",
+            dashboard,
+            "another address than the receiver's, since whatever passes pushes on to it would show \
+             the pages, which have no login yet",
+        ));
+    }
     if is_try && !config.receiver_listen.ip().is_loopback() {
         return Err(wrong(
             "receiver.listen",
@@ -114,7 +122,7 @@ fn public_url(table: &Table) -> Result<Option<String>, ConfigError> {
 
 fn certificate_urls(table: &Table) -> Result<Vec<UrlPattern>, ConfigError> {
     let key = "verify.certificate_urls";
-    let expected = "a list of URLs of scheme, host and optional port, such as \
+    let expected = "a list of URLs of scheme, host, and optional port and path, such as \
                     https://mnstest.oss-cn-hangzhou.aliyuncs.com/";
     let urls = match find(table, key) {
         None => DEFAULT_CERTIFICATE_URLS.map(str::to_owned).to_vec(),
@@ -145,9 +153,10 @@ fn proxy(table: &Table) -> Result<Option<String>, ConfigError> {
     match url.is_empty() {
         true => Ok(None),
         false if is_url => Ok(Some(url)),
+        // Not shown: it may hold a password.
         false => Err(wrong(
             key,
-            url,
+            "•••",
             "a URL such as http://proxy.example.com:3128",
         )),
     }

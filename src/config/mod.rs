@@ -51,6 +51,9 @@ const KEYS: &[&str] = &[
     "dashboard.listen",
 ];
 
+/// The sections that come in double brackets, once or more.
+const LISTS: &[&str] = &["source", "queue"];
+
 /// The keys of [`KEYS`] that the environment can set.
 const ENVIRONMENT_KEYS: &[&str] = &[
     "database",
@@ -103,6 +106,14 @@ pub enum ConfigError {
     },
     #[error("`{key}` is no key of the configuration; the nearest is `{nearest}`")]
     UnknownKey { key: String, nearest: String },
+    #[error("`{key}` is a table in {expected} brackets")]
+    Brackets { key: String, expected: &'static str },
+    /// Its values are not shown: a source's paths are secrets.
+    #[error("a `[[{key}]]` table has a value of the wrong kind")]
+    Table {
+        key: String,
+        source: toml::de::Error,
+    },
     #[error("`{key}` is {value}, but must be {expected}")]
     Value {
         key: String,
@@ -172,18 +183,27 @@ fn path_text(path: &Path) -> String {
 /// Refuses the first key that is none.
 fn check_keys(table: &Table) -> Result<(), ConfigError> {
     for (section, value) in table {
+        let is_list = LISTS.contains(&section.as_str());
         let inner: Vec<&Table> = match value {
-            Value::Table(inner) => vec![inner],
-            Value::Array(list) => list.iter().filter_map(Value::as_table).collect(),
+            Value::Table(inner) if !is_list => vec![inner],
+            Value::Array(list) if is_list => list.iter().filter_map(Value::as_table).collect(),
             _ => Vec::new(),
         };
         let prefix = format!("{section}.");
         let is_section = KEYS.iter().any(|key| key.starts_with(&prefix));
-        if !is_section || inner.is_empty() {
-            let is_empty_list = is_section && value.as_array().is_some_and(Vec::is_empty);
-            if !KEYS.contains(&section.as_str()) && !is_empty_list {
-                return Err(unknown(section.clone()));
-            }
+        let is_right_kind = if is_list {
+            value.is_array()
+        } else {
+            value.is_table()
+        };
+        if is_section && !is_right_kind {
+            return Err(ConfigError::Brackets {
+                key: section.clone(),
+                expected: if is_list { "double" } else { "single" },
+            });
+        }
+        if !is_section && !KEYS.contains(&section.as_str()) {
+            return Err(unknown(section.clone()));
         }
         for key in inner.iter().flat_map(|inner| inner.keys()) {
             let key = format!("{section}.{key}");
@@ -355,6 +375,15 @@ mod tests {
                 "[[source]]\nname = \"a\"\npaths = [\"/a\"]\n[[source]]\nname = \"b\"\npaths = [\"/a\"]",
                 "a path of one source only",
             ),
+            ("[[receiver]]\nlisten = \"127.0.0.1:0\"", "single brackets"),
+            ("[source]\npaths = [\"/a\"]", "double brackets"),
+            ("receiver = 3", "single brackets"),
+            ("[[source]]\nowners = [123]", "value of the wrong kind"),
+            ("[[source]]\nowners = [\"123 \"]", "an account id"),
+            (
+                "[[source]]\npaths = [\"/a\", \"/a\"]",
+                "a path of one source only",
+            ),
             ("[[queue]]\ntopics = [\"t\"]", "`queue.name`"),
             ("[[queue]]\nname = \"q\"", "`queue.topics`"),
         ];
@@ -385,6 +414,40 @@ mod tests {
         let config = Config::from_parts(table.unwrap(), environment.into_iter(), flags).unwrap();
         assert_eq!(config.database, PathBuf::from("flag"));
         assert_eq!(config.proxy.as_deref(), Some("http://environment"));
+    }
+
+    #[test]
+    fn what_is_secret_is_in_no_error() {
+        let cases = [
+            "[[source]]\npaths = [\"/notifications/secret word\"]",
+            "[[source]]\npaths = [\"/notifications/secret\"]\nowners = [1]",
+            "[[source]]\nname = \"a\"\npaths = [\"/x/secret\"]\n\
+             [[source]]\nname = \"b\"\npaths = [\"/x/secret\"]",
+            "[verify]\nproxy = \"user:secret@proxy\"",
+        ];
+        for text in cases {
+            let error = config(text).unwrap_err();
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let shown = format!("{error} {}", cause.unwrap_or_default());
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_dashboard_and_the_receiver_share_an_address_only_when_trying() {
+        let flags = |is_try| Flags {
+            is_try,
+            receiver_listen: Some("127.0.0.1:8080".to_owned()),
+            dashboard_listen: Some("127.0.0.1:8080".to_owned()),
+            ..Flags::default()
+        };
+        let load = |is_try| Config::from_parts(Table::new(), std::iter::empty(), flags(is_try));
+        assert!(load(true).is_ok());
+        let error = load(false).unwrap_err().to_string();
+        assert!(
+            error.contains("another address than the receiver"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use toml::Table;
 
 use crate::config::ConfigError;
 use crate::config::check::wrong;
+use crate::notification::source::masked;
 use crate::store::{QueueRule, SourceRule};
 
 /// A `[[source]]` table as written.
@@ -50,19 +51,12 @@ pub(super) fn sources(table: &Table) -> Result<Vec<SourceRule>, ConfigError> {
                             random word";
             return Err(wrong("source.paths", "[]", expected));
         }
-        for path in &source.paths {
-            let is_path = path.starts_with('/')
-                && path.len() > 1
-                && path.bytes().all(|byte| byte.is_ascii_graphic())
-                && !path.contains('#');
-            if !is_path || path == "/healthz" {
-                let expected = "a path as SMQ sends it, such as /notifications/ and a random word";
-                return Err(wrong("source.paths", path, expected));
-            }
-            let is_taken = rules.iter().any(|other| other.paths.contains(path));
-            if is_taken {
-                return Err(wrong("source.paths", path, "a path of one source only"));
-            }
+        let taken = rules.iter().flat_map(|other| &other.paths);
+        check_paths(&source.paths, taken)?;
+        let is_account = |owner: &String| owner.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(owner) = source.owners.iter().find(|owner| !is_account(owner)) {
+            let expected = "an account id, which is digits, such as 1234567890123456";
+            return Err(wrong("source.owners", owner, expected));
         }
         rules.push(SourceRule {
             name,
@@ -80,6 +74,31 @@ pub(super) fn sources(table: &Table) -> Result<Vec<SourceRule>, ConfigError> {
         });
     }
     Ok(rules)
+}
+
+/// Checks the paths of one source against each other and those of the sources before. An error
+/// shows them masked, since they are secrets.
+fn check_paths<'a>(
+    paths: &'a [String],
+    taken: impl Iterator<Item = &'a String>,
+) -> Result<(), ConfigError> {
+    let key = "source.paths";
+    let mut taken: Vec<&String> = taken.collect();
+    for path in paths {
+        let is_path = path.starts_with('/')
+            && path.len() > 1
+            && path.bytes().all(|byte| byte.is_ascii_graphic())
+            && !path.contains('#');
+        if !is_path || path == "/healthz" {
+            let expected = "a path as SMQ sends it, such as /notifications/ and a random word";
+            return Err(wrong(key, masked(path), expected));
+        }
+        if taken.contains(&path) {
+            return Err(wrong(key, masked(path), "a path of one source only, once"));
+        }
+        taken.push(path);
+    }
+    Ok(())
 }
 
 pub(super) fn queues(table: &Table) -> Result<Vec<QueueRule>, ConfigError> {
@@ -104,12 +123,12 @@ pub(super) fn queues(table: &Table) -> Result<Vec<QueueRule>, ConfigError> {
 }
 
 fn list<'de, T: Deserialize<'de>>(table: &Table, key: &str) -> Result<Vec<T>, ConfigError> {
-    let expected = "tables in double brackets, with strings and lists of strings as values";
+    let table_error = |source| ConfigError::Table {
+        key: key.to_owned(),
+        source,
+    };
     match table.get(key) {
         None => Ok(Vec::new()),
-        Some(value) => value
-            .clone()
-            .try_into()
-            .map_err(|_| wrong(key, value, expected)),
+        Some(value) => value.clone().try_into().map_err(table_error),
     }
 }

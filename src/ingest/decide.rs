@@ -34,26 +34,26 @@ impl Ingest {
     }
 
     /// Lets the owner of a held push in from now on, and brings in what of it was held for that.
-    /// Returns how many came in.
+    /// Returns how many messages are new by it.
     pub async fn allow_owner(&self, held: RowId) -> Result<u64, DecideError> {
         let detail = self.find_held(held).await?;
         let owner = detail.held.owner.clone();
         let owner = owner.ok_or(DecideError::NothingToAllow { what: "owner" })?;
         let source = detail.source;
         self.store.allow_owner(source, owner.clone()).await?;
-        self.reload_doors().await?;
+        self.doors.let_owner_in(source, &owner);
         self.bring_in_all(source, Some(owner), None).await
     }
 
     /// Lets the topic of a held push in from now on, and brings in what of it was held for that.
-    /// Returns how many came in.
+    /// Returns how many messages are new by it.
     pub async fn allow_topic(&self, held: RowId) -> Result<u64, DecideError> {
         let detail = self.find_held(held).await?;
         let topic = detail.held.topic.clone();
         let topic = topic.ok_or(DecideError::NothingToAllow { what: "topic" })?;
         let source = detail.source;
         self.store.allow_topic(source, topic.clone()).await?;
-        self.reload_doors().await?;
+        self.doors.let_topic_in(source, &topic);
         self.bring_in_all(source, None, Some(topic)).await
     }
 
@@ -78,29 +78,16 @@ impl Ingest {
             .capture
             .into_delivery(detail.source, detail.held.received_at);
         let notification = envelope::parse(&delivery);
-        let owner = notification.topic_owner.as_deref();
-        let door = self.doors.find(detail.source);
-        let rule = owner.and_then(|owner| door.lets_owner_in(owner));
-        // A person has decided: who is not let in otherwise comes in this once.
-        let rule = rule.unwrap_or(OwnerRule::Checked);
-        let arrival = self.arrival(delivery, notification, rule, Some(id));
+        // A person has decided about this push alone. It pins nobody: its date or body may be
+        // wrong, and so may be the owner it names.
+        let arrival = self.arrival(delivery, notification, OwnerRule::Checked, Some(id));
         match self.store.append(arrival).await? {
-            Appended::Stored { delivery } => {
-                if rule == OwnerRule::Pin {
-                    self.reload_doors().await?;
-                }
-                Ok(Outcome::Stored { delivery })
-            }
+            Appended::Stored { delivery } => Ok(Outcome::Stored { delivery }),
             Appended::Duplicate { delivery, differs } => {
                 Ok(Outcome::Duplicate { delivery, differs })
             }
-            Appended::NoLongerHeld => Err(DecideError::NoSuchHeld),
-            // Pinned meanwhile by another push: this one is a person's wish all the same, and the
-            // next try finds the pin.
-            Appended::AnotherOwnerPinned => {
-                self.reload_doors().await?;
-                Err(DecideError::Write(WriteError::Busy))
-            }
+            // The second cannot be: nobody asked to pin.
+            Appended::NoLongerHeld | Appended::AnotherOwnerPinned => Err(DecideError::NoSuchHeld),
         }
     }
 
@@ -132,8 +119,8 @@ impl Ingest {
                 .clone()
                 .into_delivery(source, detail.held.received_at);
             if was_only_that && self.judge(source, &envelope::parse(&delivery)).is_ok() {
-                self.bring_in(detail).await?;
-                came_in += 1;
+                let outcome = self.bring_in(detail).await?;
+                came_in += u64::from(matches!(outcome, Outcome::Stored { .. }));
             }
         }
         Ok(came_in)

@@ -1,7 +1,7 @@
 //! Whom each source lets in: what is configured, and what was pinned or allowed since.
 //!
-//! Kept in memory, so that no push has to ask the database; read again after each change. If it is
-//! old for a moment, nothing gets in by that: the writer asks again before it pins.
+//! Kept in memory, so that no push has to ask the database, and changed after the database was. If
+//! it is old for a moment, nothing gets in by that: the writer asks again before it pins.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -52,17 +52,33 @@ impl Doors {
         found.unwrap_or_else(|| Arc::new(Door::of_nobody(id, self.purpose)))
     }
 
-    pub(super) fn set(&self, allowances: Vec<Allowance>) {
+    /// Adds what the database has. Nothing is ever taken away: allowances only grow.
+    pub(super) fn add(&self, allowances: Vec<Allowance>) {
+        for allowance in allowances {
+            for owner in &allowance.owners {
+                self.let_owner_in(allowance.source, owner);
+            }
+            for topic in &allowance.topics {
+                self.let_topic_in(allowance.source, topic);
+            }
+        }
+    }
+
+    pub(super) fn let_owner_in(&self, source: SourceId, owner: &str) {
+        self.change(source, |door| add_once(&mut door.more_owners, owner));
+    }
+
+    pub(super) fn let_topic_in(&self, source: SourceId, topic: &str) {
+        self.change(source, |door| add_once(&mut door.more_topics, topic));
+    }
+
+    fn change(&self, source: SourceId, change: impl FnOnce(&mut Door)) {
         let mut doors = self
             .by_source
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        for allowance in allowances {
-            if let Some(door) = doors.get_mut(&allowance.source) {
-                let door = Arc::make_mut(door);
-                door.more_owners = allowance.owners;
-                door.more_topics = allowance.topics;
-            }
+        if let Some(door) = doors.get_mut(&source) {
+            change(Arc::make_mut(door));
         }
     }
 }
@@ -116,6 +132,12 @@ impl Door {
     }
 }
 
+fn add_once(list: &mut Vec<String>, value: &str) {
+    if !list.iter().any(|listed| listed == value) {
+        list.push(value.to_owned());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +158,7 @@ mod tests {
 
     fn allow(doors: &Doors, owners: &[&str], topics: &[&str]) {
         let owned = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect();
-        doors.set(vec![Allowance {
+        doors.add(vec![Allowance {
             source: SourceId(1),
             owners: owned(owners),
             topics: owned(topics),

@@ -8,6 +8,7 @@
 //! [`Outcome::Stored`] or [`Outcome::Duplicate`] exists only after the commit that holds the
 //! message.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::{Clock, Throttle};
@@ -34,13 +35,13 @@ pub mod decide;
 
 mod doors;
 
-/// Refused pushes that are explained at once before the rate below holds: enough that the first
-/// twenty of each reason are always there.
-const EXPLANATIONS_BURST: u32 = 200;
+/// Refused pushes of one source and reason that are explained at once before the rate below holds:
+/// enough that the first twenty are always there.
+const EXPLANATIONS_BURST: u32 = 40;
 
-/// Between two refused pushes that are explained in a flood. An explanation tries up to some
-/// hundred signatures, which takes milliseconds.
-const EXPLANATION_INTERVAL_MS: i64 = 100;
+/// Between two refused pushes of one source and reason that are explained in a flood. An
+/// explanation tries up to some hundred signatures, which takes milliseconds.
+const EXPLANATION_INTERVAL_MS: i64 = 500;
 
 /// What became of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub struct Ingest {
     store: Store,
     verifier: Arc<Verifier>,
     doors: Doors,
-    explanations: Throttle,
+    explanations: HashMap<(SourceId, RefusalReason), Throttle>,
     clock: Clock,
 }
 
@@ -87,10 +88,15 @@ impl Ingest {
         clock: Clock,
     ) -> Result<Ingest, ReadError> {
         let doors = Doors::of(sources, store.purpose());
-        doors.set(store.allowances()?);
+        doors.add(store.allowances()?);
+        let kinds = sources.iter().flat_map(|source| {
+            let reasons = RefusalReason::ALL.into_iter();
+            reasons.map(|reason| (source.id, reason))
+        });
+        let throttle = || Throttle::new(EXPLANATIONS_BURST, EXPLANATION_INTERVAL_MS, clock.clone());
         Ok(Ingest {
             doors,
-            explanations: Throttle::new(EXPLANATIONS_BURST, EXPLANATION_INTERVAL_MS, clock.clone()),
+            explanations: kinds.map(|kind| (kind, throttle())).collect(),
             store,
             verifier: Arc::new(verifier),
             clock,
@@ -155,7 +161,8 @@ impl Ingest {
         reason: RefusalReason,
     ) -> Outcome {
         let (source, at) = (delivery.source, delivery.received_at);
-        if !self.explanations.admits() {
+        let throttle = self.explanations.get(&(source, reason));
+        if !throttle.is_some_and(Throttle::admits) {
             self.store.note_refusal(source, reason, at, None);
             return Outcome::Refused { reason };
         }
@@ -175,7 +182,7 @@ impl Ingest {
         Outcome::Refused { reason }
     }
 
-    /// Notes a push of SMQ's kind to a path of no source.
+    /// Notes a push of SMQ's kind to a path of no source. `target` as it may be shown.
     pub fn note_stray(&self, target: String, headers: Headers) {
         let received_at = self.clock.now();
         self.store.note_stray(NewStray {
@@ -197,8 +204,9 @@ impl Ingest {
         let arrival = self.arrival(delivery.into_inner(), notification, rule, None);
         match self.store.append(arrival).await {
             Ok(Appended::Stored { delivery }) => {
-                if rule == OwnerRule::Pin {
-                    self.reload_doors_or_warn().await;
+                if let Some((pinned, notification)) = kept {
+                    let owner = notification.topic_owner.as_deref().unwrap_or_default();
+                    self.doors.let_owner_in(pinned.source, owner);
                 }
                 Outcome::Stored { delivery }
             }
@@ -206,7 +214,7 @@ impl Ingest {
                 Outcome::Duplicate { delivery, differs }
             }
             Ok(Appended::AnotherOwnerPinned | Appended::NoLongerHeld) => {
-                self.reload_doors_or_warn().await;
+                self.reload_doors().await;
                 match kept {
                     Some((delivery, notification)) => {
                         let reason = HoldReason::Owner;
@@ -332,17 +340,14 @@ impl Ingest {
         }
     }
 
-    async fn reload_doors(&self) -> Result<(), ReadError> {
+    /// Asks the database who was pinned. The store stays the judge: with an old list here, the
+    /// writer still refuses a second pin.
+    async fn reload_doors(&self) {
         let store = self.store.clone();
-        let allowances = tokio::task::spawn_blocking(move || store.allowances()).await;
-        // The thread can only fail by a panic, and then there is nothing to set.
-        self.doors.set(allowances.map_err(|_| ReadError::Busy)??);
-        Ok(())
-    }
-
-    async fn reload_doors_or_warn(&self) {
-        if let Err(error) = self.reload_doors().await {
-            tracing::warn!(%error, "cannot read which owners are let in; the next push asks again");
+        match tokio::task::spawn_blocking(move || store.allowances()).await {
+            Ok(Ok(allowances)) => self.doors.add(allowances),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot read who is let in"),
+            Err(error) => tracing::warn!(%error, "cannot read who is let in"),
         }
     }
 }

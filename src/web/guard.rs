@@ -3,13 +3,16 @@
 //! Before: without a login the dashboard answers only what was asked of this machine directly. A
 //! page on the web that the operator visits can make a browser send requests to loopback, under a
 //! name of its own that resolves there (DNS rebinding), and a proxy on the same host would open the
-//! dashboard to everybody; both show in the headers. Behind: the headers that keep a browser from
+//! dashboard to everybody. The first shows in `Host`; the second shows in what proxies add, and in
+//! HTTP/1.0, which nginx speaks unless told otherwise. A proxy that hides all of it cannot be told
+//! from a person, so none must be pointed here before there is a login. Behind: the headers that keep a browser from
 //! running, framing, guessing or keeping what is not ours, and errors in the form of their reader.
 //!
 //! [`may_change`] is the rule for everything that changes something. Reading is not its matter.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
@@ -48,6 +51,9 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 
+/// What proxies add beside `X-Forwarded-…`.
+const PROXY_HEADERS: [&str; 4] = ["forwarded", "via", "x-real-ip", "cf-connecting-ip"];
+
 /// Who asks for a change, and so how it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
@@ -69,7 +75,7 @@ pub async fn guard(
         .app_data::<web::Data<AppState>>()
         .is_some_and(|state| state.is_test);
 
-    let mut response = if is_local(request.headers()) {
+    let mut response = if request.version() >= Version::HTTP_11 && is_local(request.headers()) {
         next.call(request).await?.map_into_boxed_body()
     } else {
         request.into_response(actix_web::HttpResponse::from_error(PageError::NotLocal))
@@ -96,9 +102,9 @@ fn is_local(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST);
     let host = hosts.next().and_then(|host| host.to_str().ok());
     let is_loopback = host.is_some_and(is_loopback_host) && hosts.next().is_none();
-    let was_passed_on = headers
-        .keys()
-        .any(|name| *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-"));
+    let was_passed_on = headers.keys().any(|name| {
+        PROXY_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-")
+    });
     is_loopback && !was_passed_on
 }
 

@@ -5,8 +5,8 @@
 //! signature are over the target as it came.
 //!
 //! A stranger learns nothing here: one fixed sentence a reason, 404 for every path that is no
-//! source's. Everything it can make us hold is bounded: the head by actix (96 headers, 128 KiB), the
-//! body by [`BODY_BYTES_MAX`] and [`BODY_TIMEOUT`], all bodies together by [`IN_FLIGHT_BYTES_MAX`].
+//! source's. Everything it can make us hold is bounded: the head by actix (96 headers, 128 KiB), their
+//! number with that of the connections (`app`), the body by [`BODY_BYTES_MAX`] and [`BODY_TIMEOUT`], all bodies together by [`InFlight`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,12 +16,13 @@ use actix_web::http::Method;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, HttpResponse, Scope, guard, web};
 use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use crate::notification::delivery::{Delivery, Headers};
 use crate::notification::reason::RefusalReason;
-use crate::notification::source::{Source, SourceId};
+use crate::notification::source::{Source, SourceId, masked};
 use crate::store::REFUSED_BODY_BYTES_MAX;
 use crate::web::error::{ReceiverError, answer};
 use crate::web::state::AppState;
@@ -31,9 +32,6 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long a body may take to come. SMQ gives up after 5 s, so an answer after that is wasted.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// What all bodies being read may take together: 64 of the longest.
-pub const IN_FLIGHT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Tells that the process lives; needs no secret and says nothing else.
 const HEALTH_PATH: &str = "/healthz";
@@ -47,6 +45,8 @@ const MNS_VERSION: &str = "x-mns-version";
 /// path is right.
 pub struct Paths {
     by_digest: Vec<([u8; 32], SourceId)>,
+    /// The last segment of each path in lower case: what [`Paths::shown`] hides.
+    secrets: Vec<String>,
 }
 
 impl Paths {
@@ -55,8 +55,25 @@ impl Paths {
             let digest = |path: &String| (Sha256::digest(path.as_bytes()).into(), source.id);
             source.paths.iter().map(digest)
         });
+        let paths = sources.iter().flat_map(|source| &source.paths);
+        let secrets = paths.filter_map(|path| path.rsplit('/').find(|part| !part.is_empty()));
         Paths {
             by_digest: digests.collect(),
+            secrets: secrets.map(str::to_lowercase).collect(),
+        }
+    }
+
+    /// Returns a target of no source as it may be shown: a wrong path is mostly the right one with
+    /// something added, and then holds the secret.
+    pub fn shown(&self, target: &str) -> String {
+        let plain = percent_decode_str(target)
+            .decode_utf8_lossy()
+            .to_lowercase();
+        let holds_secret = self.secrets.iter().any(|secret| plain.contains(secret));
+        if holds_secret {
+            masked(target)
+        } else {
+            target.to_owned()
         }
     }
 
@@ -68,9 +85,12 @@ impl Paths {
     }
 }
 
-/// The bytes of all bodies being read.
-#[derive(Clone, Default)]
-pub struct InFlight(Arc<AtomicUsize>);
+/// The bytes of all bodies being read, and how many there may be.
+#[derive(Clone)]
+pub struct InFlight {
+    bytes: Arc<AtomicUsize>,
+    bytes_max: usize,
+}
 
 /// A body's share of [`InFlight`]; given back when it is dropped.
 struct Share {
@@ -79,6 +99,13 @@ struct Share {
 }
 
 impl InFlight {
+    pub fn new(bytes_max: usize) -> InFlight {
+        InFlight {
+            bytes: Arc::default(),
+            bytes_max,
+        }
+    }
+
     fn share(&self) -> Share {
         Share {
             in_flight: self.clone(),
@@ -90,9 +117,9 @@ impl InFlight {
 impl Share {
     /// Takes more bytes, or tells that there is no room.
     fn grow(&mut self, bytes: usize) -> Result<(), ReceiverError> {
-        let before = self.in_flight.0.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.in_flight.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
-        if before + bytes > IN_FLIGHT_BYTES_MAX {
+        if before + bytes > self.in_flight.bytes_max {
             Err(ReceiverError::TooManyBytesInFlight)
         } else {
             Ok(())
@@ -102,7 +129,8 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.in_flight.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        let in_flight = &self.in_flight.bytes;
+        in_flight.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -171,8 +199,8 @@ fn answer_off_the_path(
         return Ok(HttpResponse::Ok().content_type("text/plain").body("ok\n"));
     }
     if method == Method::POST && request.headers().contains_key(MNS_VERSION) {
-        let (target, headers) = (target.to_owned(), headers_of(request));
-        state.ingest.note_stray(target, headers);
+        let target = state.paths.shown(target);
+        state.ingest.note_stray(target, headers_of(request));
     }
     Err(ReceiverError::NoSuchPath)
 }
@@ -290,14 +318,30 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_target_is_shown_without_the_secret_in_it() {
+        let paths = Paths::of(&[source(1, &["/n/0123abcd"])]);
+        let cases = [
+            ("/", "/"),
+            ("/notifications", "/notifications"),
+            ("/n/0123abcd/", "/n/•••/"),
+            ("/n/0123ABCD", "/n/•••"),
+            ("/n/%30123abcd", "/n/•••"),
+            ("/n/0123abcd?x=1", "/n/•••?•••"),
+        ];
+        for (target, expected) in cases {
+            assert_eq!(paths.shown(target), expected, "{target}");
+        }
+    }
+
+    #[test]
     fn bytes_in_flight_are_bounded_and_given_back() {
-        let in_flight = InFlight::default();
+        let in_flight = InFlight::new(100);
         let mut first = in_flight.share();
-        assert!(first.grow(IN_FLIGHT_BYTES_MAX).is_ok());
+        assert!(first.grow(100).is_ok());
         let mut second = in_flight.share();
         assert!(second.grow(1).is_err());
         drop(first);
         drop(second);
-        assert!(in_flight.share().grow(IN_FLIGHT_BYTES_MAX).is_ok());
+        assert!(in_flight.share().grow(100).is_ok());
     }
 }

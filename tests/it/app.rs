@@ -2,12 +2,11 @@
 //! that stands where it is set, and a loopback host for the certificate.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 
-use mpsink::app::{App, Facts};
+use mpsink::app::{App, Bounds, Facts};
 use mpsink::clock::{Clock, Timestamp};
 use mpsink::config::{Config, Flags};
 use mpsink::notification::Format;
@@ -77,18 +76,15 @@ impl TestApp {
 
     /// Starts with `config`, TOML without a `[verify]` table.
     pub(crate) fn start_with(config: &str) -> TestApp {
-        TestApp::start_on(config, ["127.0.0.1:0", "127.0.0.1:0"])
+        TestApp::start_on(config, Bounds::default())
     }
 
-    /// Starts with both listeners on one address, which has to be known before.
-    pub(crate) fn start_on_one_address() -> TestApp {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
-        TestApp::start_on("", [&address, &address])
+    /// Starts with bounds that a test can reach.
+    pub(crate) fn start_bounded(bounds: Bounds) -> TestApp {
+        TestApp::start_on("", bounds)
     }
 
-    fn start_on(config: &str, listen: [&str; 2]) -> TestApp {
+    fn start_on(config: &str, bounds: Bounds) -> TestApp {
         let certificate_host = CertificateHost::start(Habit::Serve(certificate(512)));
         let base = certificate_host.base();
         let config_text = format!("{config}\n[verify]\ncertificate_urls = [\"{base}\"]\n");
@@ -99,7 +95,7 @@ impl TestApp {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::standing_at(NOW);
         let database = folder.path().join("mpsink.db");
-        let (facts, running) = run(&config_text, &database, listen, &clock);
+        let (facts, running) = run(&config_text, &database, bounds, &clock);
         TestApp {
             target: target_of(&facts),
             facts,
@@ -118,7 +114,7 @@ impl TestApp {
         let (facts, running) = run(
             &self.config_text,
             &self.database(),
-            ["127.0.0.1:0", "127.0.0.1:0"],
+            Bounds::default(),
             &self.clock,
         );
         self.target = target_of(&facts);
@@ -221,11 +217,11 @@ impl Drop for TestApp {
     }
 }
 
-fn run(config_text: &str, database: &Path, listen: [&str; 2], clock: &Clock) -> (Facts, Running) {
+fn run(config_text: &str, database: &Path, bounds: Bounds, clock: &Clock) -> (Facts, Running) {
     let flags = Flags {
         database: Some(database.to_owned()),
-        receiver_listen: Some(listen[0].to_owned()),
-        dashboard_listen: Some(listen[1].to_owned()),
+        receiver_listen: Some("127.0.0.1:0".to_owned()),
+        dashboard_listen: Some("127.0.0.1:0".to_owned()),
         ..Flags::default()
     };
     let table = config_text.parse().unwrap();
@@ -235,7 +231,7 @@ fn run(config_text: &str, database: &Path, listen: [&str; 2], clock: &Clock) -> 
     let (tell, told) = channel();
     let thread = thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
-            let app = App::build(&config, &clock)?;
+            let app = App::build(&config, &clock, bounds)?;
             tell.send(app.facts.clone())?;
             app.run(stopped).await
         })

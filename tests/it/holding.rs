@@ -65,6 +65,26 @@ fn one_held_push_is_admitted_without_letting_its_owner_in() {
 }
 
 #[test]
+fn admitting_a_push_pins_nobody() {
+    let app = TestApp::start();
+    let mut content = app.content(Format::Simplified, &job_message("theirs", "Success"));
+    content.topic_owner = STRANGER.to_owned();
+    let mut push = app.signed(&content);
+    push.body = Some(job_message("theirs", "Fail"));
+    assert_eq!(app.send(&push).status, 403);
+    let held = app.items("/held.json");
+    assert_eq!(held[0]["reason"], json!("body_checksum"));
+    let response = app.post(&format!("/held/{}/admit", held[0]["id"]));
+    assert_eq!(response.status, 303, "{}", response.text());
+    let response = app.push(Format::Xml, &job_message("ours", "Success"));
+    assert_eq!(
+        response.status, 204,
+        "the first push that passes pins its owner"
+    );
+    push_as_stranger(&app, "theirs too");
+}
+
+#[test]
 fn a_dropped_push_is_gone() {
     let app = app_with_pinned_owner();
     push_as_stranger(&app, "theirs");

@@ -12,6 +12,8 @@ mod app;
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod certificate_host;
 #[cfg(test)]
 mod dashboard;

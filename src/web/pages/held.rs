@@ -63,6 +63,8 @@ pub struct HeldPage {
     /// How many held pushes of this source have the same owner, and the same topic.
     pub same_owner: u64,
     pub same_topic: u64,
+    /// The source is configured for certain topics, and this is none of them.
+    pub topic_is_not_configured: bool,
 }
 
 impl HeldPage {
@@ -76,6 +78,7 @@ impl HeldPage {
             held: found.detail.held,
             same_owner: found.same_owner,
             same_topic: found.same_topic,
+            topic_is_not_configured: found.topic_is_not_configured,
         }
     }
 
@@ -90,9 +93,12 @@ impl HeldPage {
         }
     }
 
+    /// Returns the topic to offer for allowing: where it is what the push is held for, or will be
+    /// once its owner is let in.
     fn topic_to_allow(&self) -> Option<&str> {
         match self.held.reason {
             HoldReason::Topic => self.held.topic.as_deref(),
+            HoldReason::Owner if self.topic_is_not_configured => self.held.topic.as_deref(),
             HoldReason::Date
             | HoldReason::BodyChecksum
             | HoldReason::OwnerMissing
@@ -133,6 +139,7 @@ pub struct Found {
     pub detail: HeldDetail,
     pub same_owner: u64,
     pub same_topic: u64,
+    pub topic_is_not_configured: bool,
 }
 
 /// Answers `/held/{id}`.
@@ -149,26 +156,18 @@ pub async fn show(
         let Some(detail) = store.find_held(number)? else {
             return Ok(None);
         };
-        let source = sources
-            .iter()
-            .find(|source| source.name == detail.held.source);
-        let source = source.map(|source| source.id);
-        let like_it = |owner, topic| match source {
-            Some(source) => Ok(store.held_of(source, owner, topic)?.len() as u64),
-            // The source is no longer configured.
-            None => Ok(1),
+        let (owner, topic) = (detail.held.owner.as_deref(), detail.held.topic.as_deref());
+        let like_it = |owner, topic| store.held_of(detail.source, owner, topic);
+        let source = sources.iter().find(|source| source.id == detail.source);
+        let topics = source.map_or(&[][..], |source| &source.topics);
+        let is_among = topics.iter().any(|listed| Some(listed.as_str()) == topic);
+        let found = Found {
+            same_owner: like_it(owner, None)?.len() as u64,
+            same_topic: like_it(None, topic)?.len() as u64,
+            topic_is_not_configured: !topics.is_empty() && !is_among,
+            detail,
         };
-        let same_owner = like_it(detail.held.owner.as_deref(), None)?;
-        let same_topic = like_it(None, detail.held.topic.as_deref())?;
-        let attention = store.attention()?;
-        Ok(Some((
-            Found {
-                detail,
-                same_owner,
-                same_topic,
-            },
-            attention,
-        )))
+        Ok(Some((found, store.attention()?)))
     })
     .await?;
     let Some((found, attention)) = found else {

@@ -73,6 +73,7 @@ fn pages() -> Vec<(&'static str, String)> {
         detail: samples::held_detail(),
         same_owner: 1,
         same_topic: 2,
+        topic_is_not_configured: false,
     };
     let trouble = TroublePage {
         frame: frame(),
