@@ -15,6 +15,8 @@ pub mod store;
 pub mod ingest;
 pub mod push;
 
+pub mod demo;
+
 pub mod web;
 
 pub mod config;

@@ -178,6 +178,24 @@ pub fn build(
     signer: &Signer,
     now: Timestamp,
 ) -> Result<Capture, BuildError> {
+    let mut push = build_unsigned(content, target, now)?;
+    push.headers.add(
+        "x-mns-signing-cert-url",
+        STANDARD.encode(&signer.certificate_url),
+    );
+    let signature = string_to_sign::sign(&signer.key, target, &push.headers)?;
+    push.headers.add("authorization", signature);
+    push.headers.sort();
+    Ok(push)
+}
+
+/// Builds the push of `content` without what proves it: nobody believes it, and it names no
+/// certificate. For what never goes over the wire.
+pub fn build_unsigned(
+    content: &PushContent,
+    target: &str,
+    now: Timestamp,
+) -> Result<Capture, envelope::WriteError> {
     let notification = notification_of(content);
     let written = envelope::write(&notification)?;
     let hex = envelope::message_md5(&written.body);
@@ -191,16 +209,10 @@ pub fn build(
     headers.add("date", now.to_http_date());
     headers.add("user-agent", "Aliyun Notification Service Agent");
     headers.add("x-mns-request-id", request_id(content, now));
-    headers.add(
-        "x-mns-signing-cert-url",
-        STANDARD.encode(&signer.certificate_url),
-    );
     headers.add("x-mns-version", "2015-06-06");
     for (name, value) in written.headers {
         headers.add(name, value);
     }
-    let signature = string_to_sign::sign(&signer.key, target, &headers)?;
-    headers.add("authorization", signature);
     headers.sort();
     Ok(Capture {
         method: "POST".to_owned(),

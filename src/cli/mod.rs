@@ -5,16 +5,21 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
 
 use crate::config::{Config, Flags};
 use crate::store::lock;
 
 mod admit;
+mod demo;
 mod push;
+mod rebuild;
 mod serve;
 mod verify;
 
@@ -36,6 +41,10 @@ enum Command {
     Verify(verify::Verify),
     /// Bring held pushes in.
     Admit(admit::Admit),
+    /// Make a database of made-up pushes, to look at and to measure with.
+    Demo(demo::Demo),
+    /// Read every message that is kept again, and fold everything again.
+    Rebuild(rebuild::Rebuild),
 }
 
 /// Where the configuration comes from.
@@ -72,6 +81,8 @@ pub fn run() -> ExitCode {
         Command::Push(command) => push::run(&command),
         Command::Verify(command) => verify::run(&command),
         Command::Admit(command) => admit::run(&command),
+        Command::Demo(command) => demo::run(&command),
+        Command::Rebuild(command) => rebuild::run(&command),
     };
     match result {
         Ok(code) => code,
@@ -113,14 +124,20 @@ fn ask_running_server(config: &Config, path: &str) -> anyhow::Result<(u16, Value
     Ok((status, answer))
 }
 
-/// Returns what commands talk HTTP with: no proxy, no redirects, every status an answer.
+/// Returns what commands talk HTTP with: no proxy, no redirects, every status an answer, all of it
+/// within 30 s.
 fn http_agent() -> ureq::Agent {
+    http_agent_with(|config| config.timeout_global(Some(Duration::from_secs(30))))
+}
+
+/// The same with a time that the caller knows.
+fn http_agent_with(timeout: impl FnOnce(AgentConfig) -> AgentConfig) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .proxy(None)
-        .timeout_global(Some(std::time::Duration::from_secs(30)))
-        .build();
-    ureq::Agent::new_with_config(config)
+        .proxy(None);
+    timeout(config).build().into()
 }
+
+type AgentConfig = ConfigBuilder<AgentScope>;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use toml::{Table, Value};
 
-use crate::config::tables::{queues, sources};
+use crate::config::tables::{queues, sources, workflows};
 use crate::config::{Config, ConfigError, DEFAULT_DATABASE, TRY_DATABASE};
 use crate::signature::DEFAULT_CERTIFICATE_URLS;
 use crate::signature::urls::UrlPattern;
@@ -34,6 +34,7 @@ pub(super) fn check(table: &Table, is_try: bool) -> Result<Config, ConfigError> 
         public_url: public_url(table)?,
         sources: sources(table)?,
         queues: queues(table)?,
+        workflows: workflows(table)?,
         certificate_urls: certificate_urls(table)?,
         date_window_ms: date_window(table)?,
         proxy: proxy(table)?,
@@ -163,7 +164,7 @@ fn proxy(table: &Table) -> Result<Option<String>, ConfigError> {
 }
 
 /// Reads `90s`, `15m`, `24h`, `7d` as milliseconds.
-fn parse_duration_ms(text: &str) -> Option<i64> {
+pub(super) fn parse_duration_ms(text: &str) -> Option<i64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit_ms = match text.strip_prefix(digits)? {
         "s" => 1_000,

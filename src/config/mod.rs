@@ -15,7 +15,7 @@ use thiserror::Error;
 use toml::{Table, Value};
 
 use crate::signature::urls::UrlPattern;
-use crate::store::{QueueRule, SourceRule};
+use crate::store::{QueueRule, SourceRule, WorkflowRule};
 
 mod check;
 mod tables;
@@ -45,6 +45,9 @@ const KEYS: &[&str] = &[
     "queue.topics",
     "queue.region",
     "queue.pipeline_id",
+    "workflow.id",
+    "workflow.name",
+    "workflow.stale_after",
     "verify.certificate_urls",
     "verify.date_window",
     "verify.proxy",
@@ -52,7 +55,7 @@ const KEYS: &[&str] = &[
 ];
 
 /// The sections that come in double brackets, once or more.
-const LISTS: &[&str] = &["source", "queue"];
+const LISTS: &[&str] = &["source", "queue", "workflow"];
 
 /// The keys of [`KEYS`] that the environment can set.
 const ENVIRONMENT_KEYS: &[&str] = &[
@@ -74,6 +77,7 @@ pub struct Config {
     /// At least one.
     pub sources: Vec<SourceRule>,
     pub queues: Vec<QueueRule>,
+    pub workflows: Vec<WorkflowRule>,
     pub certificate_urls: Vec<UrlPattern>,
     pub date_window_ms: i64,
     pub proxy: Option<String>,
@@ -386,6 +390,15 @@ mod tests {
             ),
             ("[[queue]]\ntopics = [\"t\"]", "`queue.name`"),
             ("[[queue]]\nname = \"q\"", "`queue.topics`"),
+            ("[[workflow]]\nname = \"w\"", "`workflow.id`"),
+            (
+                "[[workflow]]\nid = \"w\"\n[[workflow]]\nid = \"w\"",
+                "another one for each workflow",
+            ),
+            (
+                "[[workflow]]\nid = \"w\"\nstale_after = \"soon\"",
+                "`workflow.stale_after` is `soon`",
+            ),
         ];
         for (text, expected) in cases {
             let error = error(text);

@@ -1,12 +1,12 @@
-//! The tables in double brackets: sources and queues.
+//! The tables in double brackets: sources, queues and workflows.
 
 use serde::Deserialize;
 use toml::Table;
 
 use crate::config::ConfigError;
-use crate::config::check::wrong;
+use crate::config::check::{parse_duration_ms, wrong};
 use crate::notification::source::masked;
-use crate::store::{QueueRule, SourceRule};
+use crate::store::{QueueRule, STALE_AFTER_MS, SourceRule, WorkflowRule};
 
 /// A `[[source]]` table as written.
 #[derive(Deserialize, Default)]
@@ -28,6 +28,15 @@ struct RawQueue {
     topics: Vec<String>,
     region: String,
     pipeline_id: String,
+}
+
+/// A `[[workflow]]` table as written.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawWorkflow {
+    id: String,
+    name: String,
+    stale_after: String,
 }
 
 pub(super) fn sources(table: &Table) -> Result<Vec<SourceRule>, ConfigError> {
@@ -120,6 +129,37 @@ pub(super) fn queues(table: &Table) -> Result<Vec<QueueRule>, ConfigError> {
             })
         })
         .collect()
+}
+
+pub(super) fn workflows(table: &Table) -> Result<Vec<WorkflowRule>, ConfigError> {
+    let raw: Vec<RawWorkflow> = list(table, "workflow")?;
+    let mut rules: Vec<WorkflowRule> = Vec::new();
+    for workflow in raw {
+        if workflow.id.is_empty() {
+            let expected = "MPS's id of the workflow, which its messages carry";
+            return Err(wrong("workflow.id", "", expected));
+        }
+        if rules.iter().any(|other| other.id == workflow.id) {
+            let expected = "another one for each workflow";
+            return Err(wrong("workflow.id", workflow.id, expected));
+        }
+        let stale_after_ms = match workflow.stale_after.as_str() {
+            "" => STALE_AFTER_MS,
+            text => parse_duration_ms(text)
+                .filter(|ms| *ms > 0)
+                .ok_or_else(|| {
+                    let expected =
+                        "a time such as 90m, 24h or 7d, after which a run counts as stuck";
+                    wrong("workflow.stale_after", text, expected)
+                })?,
+        };
+        rules.push(WorkflowRule {
+            id: workflow.id,
+            name: workflow.name,
+            stale_after_ms,
+        });
+    }
+    Ok(rules)
 }
 
 fn list<'de, T: Deserialize<'de>>(table: &Table, key: &str) -> Result<Vec<T>, ConfigError> {

@@ -73,7 +73,7 @@ impl Ingest {
     }
 
     async fn bring_in(&self, detail: HeldDetail) -> Result<Outcome, DecideError> {
-        let id = detail.held.id;
+        let (id, reason) = (detail.held.id, detail.held.reason);
         let delivery = detail
             .capture
             .into_delivery(detail.source, detail.held.received_at);
@@ -86,6 +86,9 @@ impl Ingest {
             Appended::Duplicate { delivery, differs } => {
                 Ok(Outcome::Duplicate { delivery, differs })
             }
+            // What is kept under its key says something else, so the held push stays as the only
+            // copy of what it says.
+            Appended::HeldDiffers { .. } => Ok(Outcome::Held { held: id, reason }),
             // The second cannot be: nobody asked to pin.
             Appended::NoLongerHeld | Appended::AnotherOwnerPinned => Err(DecideError::NoSuchHeld),
         }

@@ -52,6 +52,15 @@ impl Doors {
         found.unwrap_or_else(|| Arc::new(Door::of_nobody(id, self.purpose)))
     }
 
+    /// Returns the configured sources.
+    pub(super) fn sources(&self) -> Vec<Source> {
+        let doors = self
+            .by_source
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        doors.values().map(|door| door.source.clone()).collect()
+    }
+
     /// Adds what the database has. Nothing is ever taken away: allowances only grow.
     pub(super) fn add(&self, allowances: Vec<Allowance>) {
         for allowance in allowances {

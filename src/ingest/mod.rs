@@ -11,6 +11,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use crate::clock::{Clock, Throttle};
 use crate::envelope;
 use crate::ingest::doors::Doors;
@@ -32,6 +34,8 @@ use crate::store::{
 };
 
 pub mod decide;
+pub mod made_up;
+pub mod rebuild;
 
 mod doors;
 
@@ -77,6 +81,8 @@ pub struct Ingest {
     verifier: Arc<Verifier>,
     doors: Doors,
     explanations: HashMap<(SourceId, RefusalReason), Throttle>,
+    /// Taken by the one rebuild there may be.
+    rebuilding: Arc<Mutex<()>>,
     clock: Clock,
 }
 
@@ -99,6 +105,7 @@ impl Ingest {
             explanations: kinds.map(|kind| (kind, throttle())).collect(),
             store,
             verifier: Arc::new(verifier),
+            rebuilding: Arc::default(),
             clock,
         })
     }
@@ -213,7 +220,12 @@ impl Ingest {
             Ok(Appended::Duplicate { delivery, differs }) => {
                 Outcome::Duplicate { delivery, differs }
             }
-            Ok(Appended::AnotherOwnerPinned | Appended::NoLongerHeld) => {
+            // Only the first is possible of a push that was not held.
+            Ok(
+                Appended::AnotherOwnerPinned
+                | Appended::NoLongerHeld
+                | Appended::HeldDiffers { .. },
+            ) => {
                 self.reload_doors().await;
                 match kept {
                     Some((delivery, notification)) => {

@@ -19,13 +19,15 @@ use sha2::{Digest, Sha256};
 use crate::clock::Timestamp;
 use crate::notification::Notification;
 use crate::notification::capture;
-use crate::notification::event::{Event, JobState};
+use crate::notification::event::Event;
 use crate::store::errors::WriteError;
+use crate::store::event_rows::{EventRow, Filing, Lane};
 use crate::store::inbox::Context;
-use crate::store::queues::{self, Origin, Rank};
-use crate::store::records::{RowId, TimeSource};
-use crate::store::values::{count, json};
-use crate::store::{Appended, Arrival, OwnerRule, held, jobs, sources};
+use crate::store::jobs::{self, Counts};
+use crate::store::records::RowId;
+use crate::store::rollups::Deltas;
+use crate::store::values::count;
+use crate::store::{Appended, Arrival, OwnerRule, held, runs, sources};
 
 const INSERT_DELIVERY: &str = "
     INSERT INTO delivery (
@@ -43,14 +45,10 @@ const COUNT_DUPLICATE: &str = "
     WHERE key = ?1
     RETURNING id, message_sha256 <> ?3";
 
+const SELECT_DIFFERENT: &str = "SELECT id FROM delivery WHERE key = ?1 AND message_sha256 <> ?2";
+
 const INSERT_CAPTURE: &str =
     "INSERT INTO delivery_capture (delivery, head, body) VALUES (?1, ?2, ?3)";
-
-const INSERT_EVENT: &str = "
-    INSERT INTO event (
-      delivery, position, kind, owner, job, run, state, terminal, ordered_at, at, at_from, queue,
-      queue_rule, event
-    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 const KEY_BYTES: usize = 16;
 
@@ -66,6 +64,13 @@ pub(super) fn append(
     {
         return Ok(Ok(Appended::NoLongerHeld));
     }
+    let key = delivery_key(&arrival.region, &arrival.notification);
+    let message_sha256: [u8; 32] = Sha256::digest(&arrival.notification.message).into();
+    if arrival.from_held.is_some()
+        && let Some(delivery) = find_different(tx, key, message_sha256)?
+    {
+        return Ok(Ok(Appended::HeldDiffers { delivery }));
+    }
     if arrival.owner == OwnerRule::Pin {
         let owner = arrival
             .notification
@@ -79,8 +84,6 @@ pub(super) fn append(
     if let Some(id) = arrival.from_held {
         held::remove(tx, id)?;
     }
-    let key = delivery_key(&arrival.region, &arrival.notification);
-    let message_sha256: [u8; 32] = Sha256::digest(&arrival.notification.message).into();
     let appended = match insert_delivery(tx, arrival, key, message_sha256)? {
         Some(delivery) => {
             insert_capture(tx, delivery, arrival)?;
@@ -131,10 +134,7 @@ fn insert_delivery(
     message_sha256: [u8; 32],
 ) -> rusqlite::Result<Option<RowId>> {
     let notification = &arrival.notification;
-    let unrecognized = arrival.events.iter().find_map(|event| match event {
-        Event::Unrecognized(unrecognized) => Some(&unrecognized.reason),
-        Event::Job(_) | Event::Run(_) | Event::Activity(_) => None,
-    });
+    let unrecognized = why_unrecognized(&arrival.events);
     let mut insert = tx.prepare_cached(INSERT_DELIVERY)?;
     let id = insert.query_row(
         params![
@@ -160,6 +160,25 @@ fn insert_delivery(
     id.optional()
 }
 
+/// Returns why a message with these events was not understood; `None` if it was.
+pub(super) fn why_unrecognized(events: &[Event]) -> Option<&str> {
+    events.iter().find_map(|event| match event {
+        Event::Unrecognized(unrecognized) => Some(unrecognized.reason.as_str()),
+        Event::Job(_) | Event::Run(_) | Event::Activity(_) => None,
+    })
+}
+
+/// Returns the row that has the key with another message.
+fn find_different(
+    tx: &Transaction<'_>,
+    key: [u8; KEY_BYTES],
+    message_sha256: [u8; 32],
+) -> rusqlite::Result<Option<RowId>> {
+    let mut select = tx.prepare_cached(SELECT_DIFFERENT)?;
+    let id = select.query_row(params![key, message_sha256], |row| row.get(0));
+    id.optional()
+}
+
 fn count_duplicate(
     tx: &Transaction<'_>,
     received_at: Timestamp,
@@ -172,6 +191,7 @@ fn count_duplicate(
             Ok((row.get(0)?, row.get(1)?))
         })?;
     jobs::count_delivery(tx, delivery)?;
+    runs::count_delivery(tx, delivery)?;
     Ok(Appended::Duplicate { delivery, differs })
 }
 
@@ -186,7 +206,7 @@ fn insert_capture(
     Ok(())
 }
 
-/// Writes the events, then folds each job they are about once.
+/// Writes the events, then folds each job and each run they are about once.
 fn insert_events(
     tx: &Transaction<'_>,
     ctx: &Context,
@@ -194,105 +214,35 @@ fn insert_events(
     arrival: &Arrival,
 ) -> rusqlite::Result<()> {
     let owner = text(arrival.notification.topic_owner.as_ref());
-    let mut events_of_job: BTreeMap<&str, u32> = BTreeMap::new();
+    let filing = Filing {
+        lane: Lane {
+            region: &arrival.region,
+            topic: text(arrival.notification.topic.as_ref()),
+            source_queue: &arrival.queue,
+        },
+        published_at: arrival.notification.published_at,
+        received_at: arrival.delivery.received_at,
+    };
+    let mut events_of_job: BTreeMap<String, u64> = BTreeMap::new();
+    let mut events_of_run: BTreeMap<String, u64> = BTreeMap::new();
     for (position, event) in arrival.events.iter().enumerate() {
-        let (at, at_from) = time_of(event, arrival);
-        let facts = facts_of(event);
-        let (queue, rank) = queue_of(event, ctx, arrival);
-        let ordered_at = (at_from != TimeSource::Arrival).then_some(at.0);
-        let mut insert = tx.prepare_cached(INSERT_EVENT)?;
-        insert.execute(params![
-            delivery,
-            count(position),
-            event.word(),
-            owner,
-            facts.job,
-            facts.run,
-            facts.state.map(JobState::word),
-            facts.state.is_some_and(JobState::is_terminal),
-            ordered_at,
-            at.0,
-            at_from.word(),
-            queue,
-            rank as i64,
-            json(event)?,
-        ])?;
-        if let Some(queue) = queue {
-            jobs::note_queue(tx, &arrival.region, queue, at)?;
+        let row = EventRow::of(event, &ctx.queues, &filing)?;
+        row.insert(tx, delivery, count(position), owner)?;
+        if let Some(job) = row.job {
+            *events_of_job.entry(job).or_default() += 1;
         }
-        if let Event::Job(job) = event {
-            *events_of_job.entry(&job.job_id).or_default() += 1;
+        if let Some(run) = row.run {
+            *events_of_run.entry(run).or_default() += 1;
         }
+    }
+    let mut deltas = Deltas::default();
+    for (run, events) in events_of_run {
+        runs::fold(tx, owner, &run, Counts::Add(events), &mut deltas)?;
     }
     for (job, events) in events_of_job {
-        jobs::fold(tx, owner, job, events)?;
+        jobs::fold(tx, owner, &job, Counts::Add(events), &mut deltas)?;
     }
-    Ok(())
-}
-
-/// What an event is about, for its columns.
-struct Facts<'a> {
-    job: Option<&'a str>,
-    run: Option<&'a str>,
-    state: Option<JobState>,
-}
-
-fn facts_of(event: &Event) -> Facts<'_> {
-    match event {
-        Event::Job(job) => Facts {
-            job: Some(&job.job_id),
-            run: None,
-            state: Some(job.state),
-        },
-        Event::Run(run) => Facts {
-            job: None,
-            run: Some(&run.run_id),
-            state: Some(run.state),
-        },
-        Event::Activity(activity) => Facts {
-            job: activity.job_id.as_deref(),
-            run: Some(&activity.run_id),
-            state: Some(activity.state),
-        },
-        Event::Unrecognized(_) => Facts {
-            job: None,
-            run: None,
-            state: None,
-        },
-    }
-}
-
-/// When an event happened: by its own end time, else by the publish time, else when it arrived.
-fn time_of(event: &Event, arrival: &Arrival) -> (Timestamp, TimeSource) {
-    let own = match event {
-        Event::Job(job) => job.finished_at,
-        Event::Run(run) => run.happened_at,
-        Event::Activity(activity) => activity.finished_at,
-        Event::Unrecognized(_) => None,
-    };
-    match (own, arrival.notification.published_at) {
-        (Some(at), _) => (at, TimeSource::Message),
-        (None, Some(at)) => (at, TimeSource::Envelope),
-        (None, None) => (arrival.delivery.received_at, TimeSource::Arrival),
-    }
-}
-
-/// Only a job's own message belongs to a queue: jobs inside a workflow have none.
-fn queue_of<'a>(
-    event: &'a Event,
-    ctx: &'a Context,
-    arrival: &'a Arrival,
-) -> (Option<&'a str>, Rank) {
-    let Event::Job(job) = event else {
-        return (None, Rank::None);
-    };
-    let origin = Origin {
-        region: &arrival.region,
-        queue: &arrival.queue,
-        topic: text(arrival.notification.topic.as_ref()),
-        pipeline_id: job.pipeline_id.as_deref(),
-    };
-    queues::place(&ctx.queues, &origin)
+    deltas.write(tx, ctx.clock.now())
 }
 
 #[cfg(test)]
@@ -476,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_and_activities_are_kept_as_events_and_are_no_jobs_yet() {
+    fn runs_and_activities_are_kept_as_events_with_their_times_and_are_in_no_queue() {
         let test = fixtures::open();
         let run = RunEvent {
             run_id: "r1".to_owned(),
@@ -509,7 +459,7 @@ mod tests {
             (NOON, TimeSource::Envelope),
         ];
         assert_eq!(times, expected);
-        assert!(test.jobs().is_empty());
+        assert_eq!(test.job().queue, None);
         assert!(test.store.latest_by_queue(10, 10).unwrap().is_empty());
     }
 
@@ -576,6 +526,24 @@ mod tests {
         };
         assert!(matches!(test.append(duplicate), Appended::Duplicate { .. }));
         assert_eq!(test.store.attention().unwrap().held, 0);
+    }
+
+    #[test]
+    fn a_held_push_stays_when_its_key_is_that_of_another_message() {
+        let test = fixtures::open();
+        let Appended::Stored { delivery } = test.append(arrival("m1", "j1")) else {
+            panic!("not stored");
+        };
+        let id = test.hold(held(b"s1")).unwrap();
+        let mut admitted = renotify(pinning("m1", Some("1001")), |notification| {
+            notification.message = b"another".to_vec();
+        });
+        admitted.from_held = Some(id);
+        assert_eq!(test.append(admitted), Appended::HeldDiffers { delivery });
+        assert!(test.store.find_held(id).unwrap().is_some());
+        let row = only_delivery(&test);
+        assert_eq!((row.duplicates, row.differs), (0, false));
+        assert!(test.store.allowances().unwrap()[0].owners.is_empty());
     }
 
     #[test]

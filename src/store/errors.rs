@@ -64,6 +64,9 @@ pub enum WriteError {
     DiskFull,
     #[error("the room for held pushes is full")]
     HeldFull,
+    /// Not within `StoreOptions::answer_within`. It is not taken back: it may be committed yet.
+    #[error("the writer took too long")]
+    TooSlow,
     /// By `Store::close` or by a fault, which `Store::ended` tells.
     #[error("the writer has ended")]
     Closed,

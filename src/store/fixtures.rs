@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction};
 use tempfile::TempDir;
@@ -11,13 +12,16 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, Timestamp};
+use crate::mps;
 use crate::notification::delivery::{Delivery, Headers};
 use crate::notification::event::{Event, JobEvent, JobState};
 use crate::notification::source::{Source, SourceId};
 use crate::notification::{Admitted, Format, Notification};
 use crate::store::errors::WriteError;
 use crate::store::inbox::{Asked, Context};
-use crate::store::records::{JobFilter, JobRecord, Page};
+use crate::store::records::{
+    JobFilter, JobRecord, Page, RollUpRecord, RollUpSpan, RunFilter, RunRecord,
+};
 use crate::store::{
     Appended, Arrival, NewHeld, OwnerRule, Purpose, QueueRule, SourceRule, Store, StoreOptions,
 };
@@ -38,7 +42,9 @@ pub(super) fn options(path: PathBuf) -> StoreOptions {
         inbox_commands_max: 512,
         inbox_bytes_max: 8 * 1024 * 1024,
         held_bytes_max: 64 * 1024 * 1024,
+        answer_within: Duration::from_secs(60),
         queues: Vec::new(),
+        workflows: Vec::new(),
         clock: Clock::standing_at(NOON),
     }
 }
@@ -57,8 +63,13 @@ pub(super) fn open_with(change: impl FnOnce(&mut StoreOptions)) -> TestStore {
         store,
         source,
         folder,
-        runtime: Builder::new_current_thread().build().unwrap(),
+        runtime: runtime(),
     }
+}
+
+pub(super) fn runtime() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_time().build().unwrap()
 }
 
 pub(super) fn register(store: &Store, name: &str) -> Source {
@@ -125,6 +136,27 @@ impl TestStore {
         let mut jobs = self.jobs();
         assert_eq!(jobs.len(), 1, "{jobs:?}");
         jobs.remove(0)
+    }
+
+    pub(super) fn runs(&self) -> Vec<RunRecord> {
+        let all = Page {
+            limit: 1_000,
+            after: None,
+        };
+        let listing = self.store.page_runs(&RunFilter::default(), all).unwrap();
+        assert_eq!(listing.next, None);
+        listing.items
+    }
+
+    pub(super) fn run(&self) -> RunRecord {
+        let mut runs = self.runs();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs.remove(0)
+    }
+
+    pub(super) fn roll_ups(&self, span: RollUpSpan) -> Vec<RollUpRecord> {
+        let (from, to) = (Timestamp(i64::MIN), Timestamp(i64::MAX));
+        self.store.roll_ups(span, from, to).unwrap()
     }
 
     /// Returns when the writer has taken a command that does not end before [`Stopped::go_on`].
@@ -216,6 +248,16 @@ pub(super) fn arrival_of(topic: &str, id: &str, events: Vec<Event>) -> Arrival {
         owner: OwnerRule::Checked,
         from_held: None,
     }
+}
+
+/// An arrival of `message` as MPS would publish it, with what it says.
+pub(super) fn arrival_saying(id: &str, published_at: Timestamp, message: &str) -> Arrival {
+    let arrival = renotify(arrival_of("topic", id, Vec::new()), |notification| {
+        notification.message = message.as_bytes().to_vec();
+        notification.published_at = Some(published_at);
+    });
+    let events = mps::events(&arrival.notification);
+    Arrival { events, ..arrival }
 }
 
 /// How SQLite goes about a query, a step a line.

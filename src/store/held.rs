@@ -1,11 +1,16 @@
 //! Holding a push: believed but not let in, kept whole until a person decides.
 //!
-//! One row for each signature value, since the sender repeats the very same push; its repeats are
-//! counted. All rows together have a bound in bytes, so that a stranger with a topic of his own
+//! **Architecture invariant:** a push is one row, however often it comes. The sender signs each
+//! retry anew (its request id and date are new, up to 176 times), so that a repeat is known by what
+//! it says as well as by its signature: source, reason, owner, topic, message id and body. Its first
+//! copy stays as it is, and repeats are counted on it.
+//!
+//! All rows together have a bound in bytes, so that a stranger with a topic of his own
 //! cannot fill the disk; beyond it the push is not taken, and the sender keeps trying. The sums are
 //! kept by the schema's triggers, so that no statement can forget them.
 
 use rusqlite::{OptionalExtension, Transaction, params};
+use sha2::{Digest, Sha256};
 
 use crate::notification::capture;
 use crate::store::NewHeld;
@@ -14,16 +19,20 @@ use crate::store::inbox::Context;
 use crate::store::records::RowId;
 use crate::store::values::count;
 
-const COUNT_REPEAT: &str =
-    "UPDATE held SET repeats = repeats + 1 WHERE signature = ?1 RETURNING id";
+/// By the row's number, since signature and content may be those of two rows.
+const COUNT_REPEAT: &str = "
+    UPDATE held
+    SET repeats = repeats + 1, last_repeat_at = MAX(COALESCE(last_repeat_at, ?3), ?3)
+    WHERE id = (SELECT MIN(id) FROM held WHERE signature = ?1 OR content = ?2)
+    RETURNING id";
 
 const SELECT_BYTES: &str = "SELECT value FROM total WHERE name = 'held_bytes'";
 
 const INSERT_HELD: &str = "
     INSERT INTO held (
-      signature, source, reason, received_at, owner, topic, message_id, body_bytes, bytes,
-      explanation, head, body
-    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+      signature, content, source, reason, received_at, owner, topic, message_id, body_bytes,
+      bytes, explanation, head, body
+    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
     RETURNING id";
 
 const SELECT_IS_THERE: &str = "SELECT 1 FROM held WHERE id = ?1";
@@ -33,15 +42,21 @@ const DELETE_HELD: &str = "DELETE FROM held WHERE id = ?1";
 /// What a row takes beside its texts and blobs: its numbers and its places in the indexes.
 const ROW_BYTES: usize = 256;
 
-/// Keeps a push, or counts it on the row that has its signature. A repeat is welcome also when
-/// there is no more room.
+const CONTENT_BYTES: usize = 16;
+
+/// Keeps a push, or counts it on the row that has its signature or its content. A repeat is welcome
+/// also when there is no more room.
 pub(super) fn hold(
     tx: &Transaction<'_>,
     ctx: &Context,
     push: &NewHeld,
 ) -> rusqlite::Result<Result<RowId, WriteError>> {
+    let content = content_key(push);
     let mut update = tx.prepare_cached(COUNT_REPEAT)?;
-    let repeat = update.query_row(params![push.signature], |row| row.get(0));
+    let repeat = update.query_row(
+        params![push.signature, content, push.delivery.received_at.0],
+        |row| row.get(0),
+    );
     if let Some(id) = repeat.optional()? {
         return Ok(Ok(id));
     }
@@ -61,6 +76,7 @@ pub(super) fn hold(
     let id = insert.query_row(
         params![
             push.signature,
+            content,
             push.delivery.source.0,
             push.reason.word(),
             push.delivery.received_at.0,
@@ -76,6 +92,29 @@ pub(super) fn hold(
         |row| row.get(0),
     )?;
     Ok(Ok(id))
+}
+
+/// Hashes what makes a held push the same one. Each field goes in with its length, so that no two
+/// lists of fields give the same bytes; one that is missing is not one that is empty.
+fn content_key(push: &NewHeld) -> [u8; CONTENT_BYTES] {
+    let mut hash = Sha256::new();
+    let mut add = |field: Option<&[u8]>| {
+        hash.update([u8::from(field.is_some())]);
+        let field = field.unwrap_or_default();
+        hash.update(field.len().to_be_bytes());
+        hash.update(field);
+    };
+    add(Some(&push.delivery.source.0.to_be_bytes()));
+    add(Some(push.reason.word().as_bytes()));
+    for field in [&push.owner, &push.topic, &push.message_id] {
+        add(field.as_ref().map(String::as_bytes));
+    }
+    add(Some(&push.delivery.body));
+    let mut key = [0; CONTENT_BYTES];
+    for (to, from) in key.iter_mut().zip(hash.finalize()) {
+        *to = from;
+    }
+    key
 }
 
 /// Forgets a held push; returns whether it was there.
@@ -145,6 +184,66 @@ mod tests {
         let detail = test.store.find_held(id).unwrap().unwrap();
         assert_eq!(detail.held.repeats, 1);
         assert_eq!(test.store.attention().unwrap().held, 2);
+    }
+
+    #[test]
+    fn a_retry_that_is_signed_anew_is_counted_and_the_first_is_kept_as_it_came() {
+        let test = fixtures::open();
+        let first = held(&test, "m1", "body");
+        let expected = capture::Capture::of(&first.delivery);
+        let id = test.hold(first).unwrap();
+        for (at, signature) in [(9_000, b"s2"), (5_000, b"s3")] {
+            let mut retry = held(&test, "m1", "body");
+            retry.signature = signature.to_vec();
+            retry.delivery.received_at = NOON.plus_ms(at);
+            retry.delivery.headers.add("x-mns-request-id", "another");
+            assert_eq!(test.hold(retry).unwrap(), id);
+        }
+        let detail = test.store.find_held(id).unwrap().unwrap();
+        assert_eq!((detail.held.repeats, detail.held.received_at), (2, NOON));
+        assert_eq!(detail.capture, expected);
+        assert_eq!(test.store.attention().unwrap().held, 1);
+        let last_repeat_at: i64 = test
+            .look()
+            .query_row("SELECT last_repeat_at FROM held", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(last_repeat_at, NOON.plus_ms(9_000).0);
+    }
+
+    #[test]
+    fn a_push_that_says_anything_else_is_another_row() {
+        let test = fixtures::open();
+        let other = fixtures::register(&test.store, "other").id;
+        let changes: [&dyn Fn(&mut NewHeld); 9] = [
+            &|_| {},
+            &|push| push.delivery.source = other,
+            &|push| push.reason = HoldReason::Topic,
+            &|push| push.owner = None,
+            &|push| push.owner = Some(String::new()),
+            &|push| push.topic = Some("topic2".to_owned()),
+            &|push| push.message_id = Some("m2".to_owned()),
+            &|push| push.message_id = None,
+            &|push| push.delivery.body = b"body2".to_vec(),
+        ];
+        for (at, change) in (0_u8..).zip(changes) {
+            let mut push = held(&test, "m1", "body");
+            push.signature = vec![at];
+            change(&mut push);
+            test.hold(push).unwrap();
+        }
+        assert_eq!(test.store.attention().unwrap().held, 9);
+    }
+
+    #[test]
+    fn a_push_with_the_signature_of_one_and_the_content_of_another_is_counted_once() {
+        let test = fixtures::open();
+        let first = test.hold(held(&test, "m1", "body")).unwrap();
+        let second = test.hold(held(&test, "m2", "body")).unwrap();
+        let mut both = held(&test, "m2", "body");
+        both.signature = held(&test, "m1", "body").signature;
+        assert_eq!(test.hold(both).unwrap(), first);
+        let repeats = |id| test.store.find_held(id).unwrap().unwrap().held.repeats;
+        assert_eq!((repeats(first), repeats(second)), (1, 0));
     }
 
     #[test]

@@ -1,83 +1,197 @@
-//! The rows of jobs and queues, written with each event.
+//! The rows of jobs, written with each event.
 //!
 //! A job's row is folded from its events every time one comes (`fold.rs`), in the order that this
 //! file's query gives them. Its two counts are sums, so they are added to: how many events it has,
-//! and how many pushes brought them, duplicates too.
+//! and how many pushes brought them, duplicates too. What depends on the row (its roll-up, its
+//! words, its queue) is kept with it, by what the row was before and what it is now.
 
-use rusqlite::{Row, Transaction, named_params, params};
+use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
-use crate::clock::Timestamp;
-use crate::mps::failure;
-use crate::notification::event::Event;
+use crate::notification::event::{Event, JobState};
 use crate::store::fold::{self, FoldedJob, JobPart};
-use crate::store::records::RowId;
-use crate::store::values::{json, read_json, read_time};
+use crate::store::inbox::Context;
+use crate::store::lanes;
+use crate::store::records::{JobRecord, RowId};
+use crate::store::rollups::{self, Deltas};
+use crate::store::values::{
+    as_read_back, count, json, read_count, read_json, read_maybe_time, read_time, read_word,
+};
+use crate::store::words::{self, Words};
 
 /// The most events a job is folded from: the last ones in their order, whatever came first. A job
 /// has one to five; without a bound, a sender that repeats one id in ever new messages would have
 /// the writer read them all each time.
-const FOLDED_EVENTS_MAX: i64 = 256;
+pub(super) const FOLDED_EVENTS_MAX: i64 = 256;
 
-// The order of the fold, backwards, so that the bound keeps the events that decide.
+/// The most bytes of events a job is folded from, the deciding ones first and one always: so that
+/// no publisher of long messages to one id can keep the writer busy for seconds. A job's events have
+/// some hundred bytes each.
+const FOLDED_BYTES_MAX: usize = 512 * 1024;
+
+// The order of the fold, backwards, so that the bound keeps the events that decide. `+?1` and not
+// `?1`, here and in other joins of the writer: where the planner has looked at a parameter, SQLite
+// prepares the statement again each time it is bound, a fifth of the writer's time in a profile.
 const SELECT_PARTS: &str = "
     SELECT event.event, event.at, event.queue, event.queue_rule, delivery.region
     FROM event JOIN delivery ON delivery.id = event.delivery
-    WHERE event.owner = ?1 AND event.job = ?2 AND event.kind = 'job'
+    WHERE event.owner = +?1 AND event.job = +?2
     ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
       delivery.topic DESC, delivery.key DESC, event.position DESC
-    LIMIT ?3";
+    LIMIT +?3";
+
+const SELECT_COUNTS: &str = "
+    SELECT
+      (SELECT COUNT(*) FROM event WHERE owner = ?1 AND job = ?2) AS events,
+      (SELECT COALESCE(SUM(1 + duplicates), 0) FROM delivery WHERE id IN (
+        SELECT delivery FROM event WHERE owner = ?1 AND job = ?2
+      )) AS deliveries";
+
+const SELECT_ROW: &str = "
+    SELECT id, job, owner, region, queue, run, workflow, names, type, state, raw_state, code,
+      error_group, message, user_data, input, submitted_at, started_at, finished_at, duration_ms,
+      events, deliveries, conflict, last_event_at, extra
+    FROM job WHERE job = ?1 AND owner = ?2";
 
 const UPSERT_JOB: &str = "
     INSERT INTO job (
-      job, owner, region, queue, type, state, raw_state, code, error_group, message, user_data,
-      input, submitted_at, started_at, finished_at, duration_ms, events, deliveries, conflict,
-      last_event_at, extra
+      job, owner, region, queue, run, workflow, names, type, state, raw_state, code, error_group,
+      message, user_data, input, submitted_at, started_at, finished_at, duration_ms, events,
+      deliveries, conflict, last_event_at, extra
     ) VALUES (
-      :job, :owner, :region, :queue, :type, :state, :raw_state, :code, :error_group, :message,
-      :user_data, :input, :submitted_at, :started_at, :finished_at, :duration_ms, :events, 1,
-      :conflict, :last_event_at, :extra
+      :job, :owner, :region, :queue, :run, :workflow, :names, :type, :state, :raw_state, :code,
+      :error_group, :message, :user_data, :input, :submitted_at, :started_at, :finished_at,
+      :duration_ms, :events, :deliveries, :conflict, :last_event_at, :extra
     )
     ON CONFLICT (job, owner) DO UPDATE SET
-      region = excluded.region, queue = excluded.queue, type = excluded.type,
+      region = excluded.region, queue = excluded.queue, run = excluded.run,
+      workflow = excluded.workflow, names = excluded.names, type = excluded.type,
       state = excluded.state, raw_state = excluded.raw_state, code = excluded.code,
       error_group = excluded.error_group, message = excluded.message,
       user_data = excluded.user_data, input = excluded.input,
       submitted_at = excluded.submitted_at, started_at = excluded.started_at,
       finished_at = excluded.finished_at, duration_ms = excluded.duration_ms,
-      events = events + excluded.events, deliveries = deliveries + excluded.deliveries,
+      events = excluded.events, deliveries = excluded.deliveries,
       conflict = excluded.conflict, last_event_at = excluded.last_event_at,
-      extra = excluded.extra";
+      extra = excluded.extra
+    RETURNING id";
+
+const UPDATE_COUNTS: &str = "UPDATE job SET events = ?2, deliveries = ?3 WHERE id = ?1";
+
+const DELETE_JOB: &str = "DELETE FROM job WHERE id = ?1";
 
 const COUNT_DELIVERY: &str = "
     UPDATE job SET deliveries = deliveries + 1
     WHERE id IN (
       SELECT job.id FROM event JOIN job ON job.job = event.job AND job.owner = event.owner
-      WHERE event.delivery = ?1 AND event.kind = 'job'
+      WHERE event.delivery = +?1
     )";
 
-const UPSERT_QUEUE: &str = "
-    INSERT INTO queue (name, region, last_event_at) VALUES (?1, ?2, ?3)
-    ON CONFLICT (name, region) DO UPDATE SET last_event_at = excluded.last_event_at
-    WHERE excluded.last_event_at > last_event_at";
+/// What became of a row that was folded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is what it was, or there was and is none.
+    Same,
+    Added,
+    Changed,
+    /// None of its events is there any more.
+    Removed,
+}
 
-/// Folds a job again after `new_events` of its events were written from one delivery.
+/// Where a row's counts come from.
+#[derive(Clone, Copy)]
+pub(super) enum Counts {
+    /// So many events of one new delivery were written.
+    Add(u64),
+    /// Events may have come or gone in any number.
+    Again,
+}
+
+/// How many events a row has, and how many pushes brought them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) events: u64,
+    pub(super) deliveries: u64,
+}
+
+impl Counts {
+    /// Adds to what the row had, or counts by `sql`, which knows the owner and the id.
+    pub(super) fn count(
+        self,
+        tx: &Transaction<'_>,
+        before: Counted,
+        sql: &str,
+        owner: &str,
+        id: &str,
+    ) -> rusqlite::Result<Counted> {
+        match self {
+            Counts::Add(events) => Ok(Counted {
+                events: before.events.saturating_add(events),
+                deliveries: before.deliveries.saturating_add(1),
+            }),
+            Counts::Again => {
+                let mut select = tx.prepare_cached(sql)?;
+                select.query_row([owner, id], |row| {
+                    Ok(Counted {
+                        events: read_count(row, "events")?,
+                        deliveries: read_count(row, "deliveries")?,
+                    })
+                })
+            }
+        }
+    }
+}
+
+/// Folds a job again from its events and counts them again, with all that is kept beside its row.
+pub(super) fn refold_job(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    owner: &str,
+    job: &str,
+) -> rusqlite::Result<Change> {
+    let mut deltas = Deltas::default();
+    let change = fold(tx, owner, job, Counts::Again, &mut deltas)?;
+    deltas.write(tx, ctx.clock.now())?;
+    Ok(change)
+}
+
+/// Folds a job again after events of it were written. What it changes of the roll-ups goes to
+/// `deltas`, which the caller writes.
 pub(super) fn fold(
     tx: &Transaction<'_>,
     owner: &str,
     job: &str,
-    new_events: u32,
-) -> rusqlite::Result<()> {
+    counts: Counts,
+    deltas: &mut Deltas,
+) -> rusqlite::Result<Change> {
     let mut select = tx.prepare_cached(SELECT_PARTS)?;
-    let rows = select.query_and_then(params![owner, job, FOLDED_EVENTS_MAX], part)?;
+    let mut rows = select.query(params![owner, job, FOLDED_EVENTS_MAX])?;
     let mut parts = Vec::new();
-    for part in rows {
-        parts.extend(part?);
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        bytes += event_bytes(row)?;
+        if bytes > FOLDED_BYTES_MAX && !parts.is_empty() {
+            break;
+        }
+        parts.extend(part(row, job)?);
     }
+    drop(rows);
     parts.reverse();
-    match fold::fold_job(&parts) {
-        Some(folded) => upsert(tx, owner, job, &folded, new_events),
-        None => Ok(()),
+    lanes::note_queues(tx, &parts)?;
+    let before = stored(tx, owner, job)?;
+    let mut after = fold::fold_job(owner, job, &parts);
+    if let Some(after) = &mut after {
+        let counted = before
+            .as_ref()
+            .map_or_else(Counted::default, |(_, row)| Counted {
+                events: row.record.events,
+                deliveries: row.record.deliveries,
+            });
+        let counted = counts.count(tx, counted, SELECT_COUNTS, owner, job)?;
+        after.record.events = counted.events;
+        after.record.deliveries = counted.deliveries;
+        after.record.extra = as_read_back(&after.record.extra)?;
     }
+    replace(tx, before, after, deltas)
 }
 
 /// Counts a duplicate of `delivery` on the jobs its events are about.
@@ -86,24 +200,23 @@ pub(super) fn count_delivery(tx: &Transaction<'_>, delivery: RowId) -> rusqlite:
     Ok(())
 }
 
-/// Makes the queue known, with an event at `at`.
-pub(super) fn note_queue(
-    tx: &Transaction<'_>,
-    region: &str,
-    queue: &str,
-    at: Timestamp,
-) -> rusqlite::Result<()> {
-    let mut upsert = tx.prepare_cached(UPSERT_QUEUE)?;
-    upsert.execute(params![queue, region, at.0])?;
-    Ok(())
+/// Returns how long the event in a row is, as it is kept.
+pub(super) fn event_bytes(row: &Row<'_>) -> rusqlite::Result<usize> {
+    Ok(row.get_ref("event")?.as_str()?.len())
 }
 
-fn part(row: &Row<'_>) -> rusqlite::Result<Option<JobPart>> {
-    let Event::Job(event) = read_json(row, "event")? else {
-        return Ok(None);
+fn part(row: &Row<'_>, job: &str) -> rusqlite::Result<Option<JobPart>> {
+    let (event, of_run) = match read_json(row, "event")? {
+        Event::Job(event) => (event, None),
+        Event::Activity(activity) => {
+            let (event, of_run) = fold::job_of(activity, job);
+            (event, Some(of_run))
+        }
+        Event::Run(_) | Event::Unrecognized(_) => return Ok(None),
     };
     Ok(Some(JobPart {
         event,
+        of_run,
         at: read_time(row, "at")?,
         region: row.get("region")?,
         queue: row.get("queue")?,
@@ -111,40 +224,128 @@ fn part(row: &Row<'_>) -> rusqlite::Result<Option<JobPart>> {
     }))
 }
 
-fn upsert(
+fn stored(
     tx: &Transaction<'_>,
     owner: &str,
     job: &str,
-    folded: &FoldedJob,
-    new_events: u32,
-) -> rusqlite::Result<()> {
-    let code = folded.failure.code.as_deref();
-    let error_group = code.map(|code| failure::group(code).to_string());
-    let input = folded.input.as_ref().map(json).transpose()?;
+) -> rusqlite::Result<Option<(RowId, FoldedJob)>> {
+    let mut select = tx.prepare_cached(SELECT_ROW)?;
+    let row = select.query_row([job, owner], |row| {
+        let folded = FoldedJob {
+            record: record(row)?,
+            names: row.get("names")?,
+        };
+        Ok((row.get("id")?, folded))
+    });
+    row.optional()
+}
+
+/// Reads a job's row.
+pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
+    let input: Option<String> = row.get("input")?;
+    Ok(JobRecord {
+        id: row.get("job")?,
+        owner: row.get("owner")?,
+        region: row.get("region")?,
+        queue: row.get("queue")?,
+        run: row.get("run")?,
+        workflow: row.get("workflow")?,
+        job_type: row.get("type")?,
+        state: read_word(row, "state", JobState::from_word)?,
+        raw_state: row.get("raw_state")?,
+        code: row.get("code")?,
+        group: row.get("error_group")?,
+        message: row.get("message")?,
+        user_data: row.get("user_data")?,
+        input: input.map(|_| read_json(row, "input")).transpose()?,
+        submitted_at: read_maybe_time(row, "submitted_at")?,
+        started_at: read_maybe_time(row, "started_at")?,
+        finished_at: read_maybe_time(row, "finished_at")?,
+        duration_ms: row.get("duration_ms")?,
+        events: read_count(row, "events")?,
+        deliveries: read_count(row, "deliveries")?,
+        conflict: row.get("conflict")?,
+        last_event_at: read_time(row, "last_event_at")?,
+        extra: read_json(row, "extra")?,
+    })
+}
+
+/// Makes the row what it is to be, and with it what it adds elsewhere.
+fn replace(
+    tx: &Transaction<'_>,
+    before: Option<(RowId, FoldedJob)>,
+    after: Option<FoldedJob>,
+    deltas: &mut Deltas,
+) -> rusqlite::Result<Change> {
+    let contribution = |row: &FoldedJob| rollups::of_job(&row.record);
+    let words_of = |row: &FoldedJob| words::of_job(&row.record, &row.names);
+    let had = before.as_ref().map(|(_, row)| row);
+    deltas.replace(
+        had.and_then(contribution),
+        after.as_ref().and_then(contribution),
+    );
+    let words_before = had.map(words_of).unwrap_or_default();
+    let words_after = after.as_ref().map(words_of).unwrap_or_default();
+    let (id, change) = match (before, after) {
+        (None, None) => return Ok(Change::Same),
+        (Some((id, _)), None) => {
+            tx.prepare_cached(DELETE_JOB)?.execute([id])?;
+            (id, Change::Removed)
+        }
+        (None, Some(after)) => (upsert(tx, &after)?, Change::Added),
+        (Some((_, before)), Some(after)) if before == after => return Ok(Change::Same),
+        (Some((id, mut before)), Some(after)) => {
+            before.record.events = after.record.events;
+            before.record.deliveries = after.record.deliveries;
+            if before == after {
+                let counts = params![
+                    id,
+                    count(after.record.events),
+                    count(after.record.deliveries)
+                ];
+                tx.prepare_cached(UPDATE_COUNTS)?.execute(counts)?;
+            } else {
+                upsert(tx, &after)?;
+            }
+            (id, Change::Changed)
+        }
+    };
+    words::replace(tx, Words::OfJobs, id, &words_before, &words_after)?;
+    Ok(change)
+}
+
+fn upsert(tx: &Transaction<'_>, folded: &FoldedJob) -> rusqlite::Result<RowId> {
+    let record = &folded.record;
     let mut upsert = tx.prepare_cached(UPSERT_JOB)?;
-    upsert.execute(named_params! {
-        ":job": job,
-        ":owner": owner,
-        ":region": folded.region,
-        ":queue": folded.queue,
-        ":type": folded.job_type,
-        ":state": folded.state.word(),
-        ":raw_state": folded.raw_state,
-        ":code": code,
-        ":error_group": error_group,
-        ":message": folded.failure.message,
-        ":user_data": folded.user_data,
-        ":input": input,
-        ":submitted_at": folded.submitted_at.map(|at| at.0),
-        ":started_at": folded.started_at.map(|at| at.0),
-        ":finished_at": folded.finished_at.map(|at| at.0),
-        ":duration_ms": folded.duration_ms,
-        ":events": new_events,
-        ":conflict": folded.conflict,
-        ":last_event_at": folded.last_event_at.map(|at| at.0),
-        ":extra": json(&folded.extra)?,
-    })?;
-    Ok(())
+    upsert.query_row(
+        named_params! {
+            ":job": record.id,
+            ":owner": record.owner,
+            ":region": record.region,
+            ":queue": record.queue,
+            ":run": record.run,
+            ":workflow": record.workflow,
+            ":names": folded.names,
+            ":type": record.job_type,
+            ":state": record.state.word(),
+            ":raw_state": record.raw_state,
+            ":code": record.code,
+            ":error_group": record.group,
+            ":message": record.message,
+            ":user_data": record.user_data,
+            ":input": record.input.as_ref().map(json).transpose()?,
+            ":submitted_at": record.submitted_at.map(|at| at.0),
+            ":started_at": record.started_at.map(|at| at.0),
+            ":finished_at": record.finished_at.map(|at| at.0),
+            ":duration_ms": record.duration_ms,
+            ":events": count(record.events),
+            ":deliveries": count(record.deliveries),
+            ":conflict": record.conflict,
+            ":last_event_at": record.last_event_at.0,
+            ":extra": json(&record.extra)?,
+        },
+        |row| row.get("id"),
+    )
 }
 
 #[cfg(test)]
@@ -152,6 +353,7 @@ mod tests {
     use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, proptest};
 
     use crate::clock::Timestamp;
+    use crate::mps::failure;
     use crate::notification::event::{Failure, JobEvent, JobState, MediaObject};
     use crate::store::Arrival;
     use crate::store::fixtures::{self, NOON, TestStore, arrival_of, queue_rule, renotify};
@@ -327,6 +529,30 @@ mod tests {
         let job = test.job();
         assert_eq!(job.state, JobState::Succeeded);
         assert_eq!(job.events, u64::try_from(FOLDED_EVENTS_MAX).unwrap() + 11);
+    }
+
+    #[test]
+    fn a_job_is_folded_from_no_more_bytes_than_the_bound_and_the_deciding_event_counts() {
+        let test = fixtures::open();
+        let long = |state, data: &str| JobEvent {
+            user_data: Some(data.repeat(FOLDED_BYTES_MAX / 2)),
+            ..event(state)
+        };
+        test.append(message("t", "end", Some(0), event(JobState::Succeeded)));
+        for at in 1..5 {
+            test.append(message(
+                "t",
+                &format!("m{at}"),
+                Some(at),
+                long(JobState::Running, "x"),
+            ));
+        }
+        let job = test.job();
+        assert_eq!(job.state, JobState::Succeeded);
+        assert_eq!(job.events, 5);
+        // Longer than the bound by itself, and the deciding one all the same.
+        test.append(message("t", "last", Some(9), long(JobState::Failed, "yy")));
+        assert_eq!(test.job().state, JobState::Failed);
     }
 
     /// Whether it goes to the other topic, when it was published, what it says.

@@ -1,7 +1,7 @@
 //! The lock against a second writer, and the note in it that says how to reach the first.
 //!
 //! `mpsink.db.lock` is a file of its own, locked with `File::try_lock` and never removed: a removed
-//! one could be locked by two processes, each through its own inode. SQLite's own locking stays in
+//! one could be locked by two processes, each through its own inode (`files.rs` notices). SQLite's own locking stays in
 //! its normal mode, so that readers work beside. The database file itself is never opened here:
 //! closing it would drop SQLite's locks.
 //! Its content (mode 0600) is how `mpsink admit` and `mpsink push` find the running server: whoever
@@ -10,9 +10,9 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -26,6 +26,12 @@ const NOTE_BYTES_MAX: u64 = 16 * 1024;
 /// How long [`Lock::acquire`] gives a command that is just looking at the lock ([`running`] holds
 /// it for microseconds) before it takes the holder for a server.
 const SECOND_TRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Readable and writable by the owner alone.
+const MODE: u32 = 0o600;
+
+/// What anybody else may do with a file.
+const MODE_OF_OTHERS: u32 = 0o077;
 
 /// How to reach the server that holds the lock.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +60,7 @@ impl fmt::Debug for Running {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    path: PathBuf,
 }
 
 /// Why the lock is not to be had.
@@ -77,7 +84,7 @@ fn by(running: Option<&Running>) -> String {
 
 impl Lock {
     /// Takes the lock of `database`, or says at once who has it. The lock file is made if it is not
-    /// there, readable by its owner alone; an old note in it is emptied.
+    /// there; it is made readable by its owner alone, and an old note in it is emptied.
     pub fn acquire(database: &Path) -> Result<Lock, LockError> {
         let path = lock_path(database);
         let unusable = |source| LockError::Unusable {
@@ -89,7 +96,7 @@ impl Lock {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600)
+            .mode(MODE)
             .open(&path)
             .map_err(unusable)?;
         let locked = match file.try_lock() {
@@ -103,13 +110,29 @@ impl Lock {
         match locked {
             Ok(()) => {
                 file.set_len(0).map_err(unusable)?;
-                Ok(Lock { file })
+                // The mode above is only for a new file; one that was there may be open to all.
+                let mode = file.metadata().map_err(unusable)?.permissions().mode();
+                if mode & MODE_OF_OTHERS != 0 {
+                    let owner_only = Permissions::from_mode(MODE);
+                    file.set_permissions(owner_only).map_err(unusable)?;
+                }
+                Ok(Lock { file, path })
             }
             Err(TryLockError::WouldBlock) => Err(LockError::Held {
                 running: read_note(&file),
             }),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
+    }
+
+    /// The path at which the lock file was opened.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Looks at the file that is locked, whatever stands at its path by now.
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
     }
 
     /// Writes how to reach this server; the second call replaces the first.
@@ -145,8 +168,6 @@ fn lock_path(database: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn note() -> Running {
@@ -199,5 +220,17 @@ mod tests {
         assert_eq!(file.permissions().mode() & 0o777, 0o600);
         assert!(!format!("{:?}", note()).contains("secret-key"));
         assert!(!format!("{:?}", note()).contains("0123"));
+    }
+
+    #[test]
+    fn a_lock_file_that_others_may_read_is_closed_to_them_before_the_key_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("mpsink.db");
+        let path = database.with_file_name("mpsink.db.lock");
+        std::fs::write(&path, b"").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        let _lock = Lock::acquire(&database).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }

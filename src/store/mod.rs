@@ -7,8 +7,11 @@
 //! SQLite shows in a signature, so that another engine could stand here.
 //!
 //! Reading order: the types and writing verbs here; `inbox.rs` and `writer.rs`, how a command gets on disk;
-//! `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each command writes; `fold.rs` and
-//! `jobs.rs`, how rows come from events; `readers/`, the reading verbs and a file for each list; `open.rs` and `lock.rs`.
+//! `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each command writes; `fold.rs`,
+//! `fold_run.rs`, `jobs.rs` and `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs` and
+//! `words.rs`, what is kept beside them; `rebuild/`, how all that comes from the events again;
+//! `readers/`, the reading verbs and a file for each list; `open.rs`, `lock.rs` and `files.rs`, what
+//! the database stands on.
 //!
 //! Noted refusals and strays do not come through the inbox, so that a flood of them never takes a
 //! good push's place: they are gathered in memory (`notes.rs`) and written by the same thread, a
@@ -17,11 +20,13 @@
 //! Deliberately not here: what is let in (`ingest` decides), and what a message says (`mps`). The
 //! message itself is not kept: it is read again from the body.
 //!
-//! **Architecture invariant:** an `Ok` from a writing verb means that it is committed and synced.
+//! **Architecture invariant:** an `Ok` from a writing verb means that it is committed and synced, in
+//! a file that still stands where it was opened.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use std::{fmt, io};
 
 use tokio::sync::{oneshot, watch};
@@ -33,7 +38,9 @@ use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::notification::source::{Source, SourceId};
 use crate::notification::{Admitted, Notification};
 use crate::store::errors::{OpenError, WriteError};
+use crate::store::files::Files;
 use crate::store::inbox::{Asked, Context, Inbox, Run};
+use crate::store::lanes::Workflows;
 use crate::store::lock::{Lock, Running};
 use crate::store::notes::Notes;
 use crate::store::readers::{READER_LIMITS, Readers};
@@ -42,20 +49,28 @@ use crate::store::writer::{Ended, Writer};
 
 pub mod errors;
 pub mod lock;
+pub mod rebuild;
 pub mod records;
+pub mod rollups;
 
 mod append;
+mod event_rows;
+mod files;
 mod fold;
+mod fold_run;
 mod held;
 mod inbox;
 mod jobs;
+mod lanes;
 mod notes;
 mod open;
 mod queues;
 mod readers;
 mod refusals;
+mod runs;
 mod sources;
 mod values;
+mod words;
 mod writer;
 
 /// A cloneable handle on the database. Dropping the last one without [`Store::close`] still writes
@@ -75,8 +90,12 @@ pub struct StoreOptions {
     pub inbox_bytes_max: usize,
     /// Bytes that held pushes may take together; beyond it [`WriteError::HeldFull`].
     pub held_bytes_max: u64,
+    /// How long a writing verb waits for its commit; beyond it [`WriteError::TooSlow`].
+    pub answer_within: Duration,
     /// Which queue the jobs of a topic belong to, in the order of the configuration.
     pub queues: Vec<QueueRule>,
+    /// What is known of workflows beside their messages.
+    pub workflows: Vec<WorkflowRule>,
     pub clock: Clock,
 }
 
@@ -99,6 +118,20 @@ pub struct QueueRule {
     /// MPS's id of the queue, shown as `name` where a message carries it; empty if not given.
     pub pipeline_id: String,
 }
+
+/// A `[[workflow]]` table: what the workflow `id` is called, and when its runs count as stuck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkflowRule {
+    pub id: String,
+    /// Wins over every name in a message; empty: the newest in a message.
+    pub name: String,
+    /// The age at which a run without a Report is stale.
+    pub stale_after_ms: i64,
+}
+
+/// When a run of a workflow without a rule is stale. Our guess: the vendor says nowhere how long a
+/// run may take.
+pub const STALE_AFTER_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// What [`Store::open`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,12 +201,18 @@ pub enum Appended {
     AnotherOwnerPinned,
     /// `from_held` names no held push any more. Nothing was written.
     NoLongerHeld,
+    /// `from_held`, and its key is that of another message. Nothing was written: the held push is
+    /// the only copy of its message, and stays.
+    HeldDiffers {
+        /// The row that has the key.
+        delivery: RowId,
+    },
 }
 
 /// A push to hold.
 pub struct NewHeld {
     pub delivery: Delivery,
-    /// The signature's bytes: one row for each value.
+    /// The signature's bytes: at most one row for each value.
     pub signature: Vec<u8>,
     pub reason: HoldReason,
     pub owner: Option<String>,
@@ -218,8 +257,11 @@ struct Inner {
     inbox: Inbox,
     notes: Arc<Notes>,
     readers: Readers,
+    /// What a run is called and when it is stale, which is decided when it is read.
+    workflows: Workflows,
     /// Taken by the writer when it ends, so that the lock goes exactly then.
     lock: Arc<Mutex<Option<Lock>>>,
+    answer_within: Duration,
     writer: Mutex<Option<JoinHandle<()>>>,
     ended: watch::Receiver<Ended>,
 }
@@ -257,17 +299,23 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Store {
     /// Opens or makes the database, takes its lock, migrates it and starts the writer.
     pub fn open(options: StoreOptions) -> Result<(Store, Opened), OpenError> {
-        let lock = Arc::new(Mutex::new(Some(Lock::acquire(&options.path)?)));
+        let lock = Lock::acquire(&options.path)?;
         let (conn, opened) = open::open(&options.path, options.purpose)?;
+        let unusable = |source| OpenError::Unusable {
+            path: options.path.clone(),
+            source,
+        };
+        let files =
+            Files::remember(&options.path, &lock).map_err(|error| unusable(error.into()))?;
         let readers =
-            Readers::open(&options.path, READER_LIMITS).map_err(|source| OpenError::Unusable {
-                path: options.path.clone(),
-                source: source.into(),
-            })?;
+            Readers::open(&options.path, READER_LIMITS).map_err(|error| unusable(error.into()))?;
+        let lock = Arc::new(Mutex::new(Some(lock)));
         let notes = Arc::new(Notes::default());
         let (inbox, messages) = Inbox::new(options.inbox_commands_max, options.inbox_bytes_max);
+        let workflows = Workflows::new(options.workflows, options.clock.clone());
         let writer = Writer {
             conn,
+            files,
             messages,
             notes: Arc::clone(&notes),
             ctx: Context {
@@ -283,7 +331,9 @@ impl Store {
             inbox,
             notes,
             readers,
+            workflows,
             lock,
+            answer_within: options.answer_within,
             writer: Mutex::new(Some(thread)),
             ended,
         };
@@ -322,7 +372,9 @@ impl Store {
     }
 }
 
-/// Writing. Each verb answers once its command is committed, or says why it is not.
+/// Writing. Each verb answers once its command is committed, or says why it is not. After
+/// [`WriteError::TooSlow`] alone it may be committed yet: a sender that repeats the push then finds
+/// it there.
 impl Store {
     /// Stores a message with its events and folds what they are about, or counts it on the row
     /// that has its key.
@@ -331,8 +383,8 @@ impl Store {
         self.ask(bytes, arrival, append::append).await
     }
 
-    /// Keeps a push whole until a person decides; one with the same signature is counted on the
-    /// row that has it.
+    /// Keeps a push whole until a person decides; the same again, under the same signature or a new
+    /// one, is counted on the row that has it.
     pub async fn hold(&self, held: NewHeld) -> Result<RowId, WriteError> {
         let bytes = weigh(&held.delivery).saturating_add(held.explanation.len());
         self.ask(bytes, held, held::hold).await
@@ -405,7 +457,24 @@ impl Store {
         answer.await.map_err(|_| WriteError::Closed)?
     }
 
+    /// Asks the writer, and waits no longer than a sender of pushes would.
     async fn ask<T, R>(&self, bytes: usize, what: T, run: Run<T, R>) -> Result<R, WriteError>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+    {
+        let answer = self.ask_and_wait(bytes, what, run);
+        let answer = tokio::time::timeout(self.inner.answer_within, answer);
+        answer.await.unwrap_or(Err(WriteError::TooSlow))
+    }
+
+    /// Asks the writer, and waits for as long as it takes.
+    async fn ask_and_wait<T, R>(
+        &self,
+        bytes: usize,
+        what: T,
+        run: Run<T, R>,
+    ) -> Result<R, WriteError>
     where
         T: Send + 'static,
         R: Send + 'static,

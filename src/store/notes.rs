@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::notification::delivery::{Delivery, Headers};
@@ -21,13 +22,20 @@ pub(super) const KEPT_LATEST: usize = 20;
 /// How many strays are kept.
 pub(super) const STRAYS_KEPT: usize = 20;
 
+/// How often refusals are written while some wait.
+const REFUSALS_EVERY: Duration = Duration::from_millis(200);
+/// The same if only strays wait: anybody who finds the port can make them, and they can wait.
+const STRAYS_EVERY: Duration = Duration::from_secs(1);
+
 /// The most details that wait. One source and reason has at most 40 of them.
 const WAITING_MAX: usize = 1_024;
 /// The most bytes of details that wait.
 const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// The most bytes of headers that are kept of a refused push or stray; real ones have about 1 KiB.
-/// Further headers are left off.
+/// The most bytes of headers that are kept of a refused push; real ones have about 1 KiB. Further
+/// headers are left off.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The same of a stray: nobody explains it, it only has to be recognised.
+const STRAY_HEAD_BYTES_MAX: usize = 2 * 1024;
 /// The most bytes of a stray's target that are kept.
 const TARGET_BYTES_MAX: usize = 1_024;
 /// The longest explanation that is kept; a longer one is replaced by `null`.
@@ -109,6 +117,18 @@ impl Notes {
 
     pub(super) fn is_waiting(&self) -> bool {
         !unpoisoned(&self.waiting).is_empty()
+    }
+
+    /// How long to wait between writing notes: `None` while there are none.
+    pub(super) fn interval(&self) -> Option<Duration> {
+        let waiting = unpoisoned(&self.waiting);
+        if waiting.is_empty() {
+            None
+        } else if waiting.counts.is_empty() && waiting.refusals.is_empty() {
+            Some(STRAYS_EVERY)
+        } else {
+            Some(REFUSALS_EVERY)
+        }
     }
 
     /// Takes all counts and strays, and at most `details_max` details, oldest first.
@@ -199,7 +219,7 @@ pub(super) fn refusal_bytes(refusal: &NewRefusal) -> usize {
 fn bounded_refusal(mut refusal: NewRefusal) -> NewRefusal {
     refusal.delivery.body.truncate(REFUSED_BODY_BYTES_MAX);
     refusal.delivery.body.shrink_to_fit();
-    refusal.delivery.headers = bounded_headers(&refusal.delivery.headers);
+    refusal.delivery.headers = bounded_headers(&refusal.delivery.headers, HEAD_BYTES_MAX);
     if refusal.explanation.len() > EXPLANATION_BYTES_MAX {
         "null".clone_into(&mut refusal.explanation);
     }
@@ -207,7 +227,7 @@ fn bounded_refusal(mut refusal: NewRefusal) -> NewRefusal {
 }
 
 fn bounded_stray(mut stray: NewStray) -> NewStray {
-    stray.headers = bounded_headers(&stray.headers);
+    stray.headers = bounded_headers(&stray.headers, STRAY_HEAD_BYTES_MAX);
     truncate(&mut stray.target, TARGET_BYTES_MAX);
     stray
 }
@@ -221,12 +241,12 @@ fn truncate(text: &mut String, bytes_max: usize) {
     text.truncate(end);
 }
 
-fn bounded_headers(headers: &Headers) -> Headers {
+fn bounded_headers(headers: &Headers, bytes_max: usize) -> Headers {
     let mut bounded = Headers::default();
     let mut bytes = 0_usize;
     for (name, value) in headers.iter() {
         bytes = bytes.saturating_add(name.len() + value.len());
-        if bytes > HEAD_BYTES_MAX {
+        if bytes > bytes_max {
             break;
         }
         bounded.add(name, value);
@@ -308,7 +328,27 @@ mod tests {
             received_at: NOON,
         });
         assert_eq!(stray.target.len(), TARGET_BYTES_MAX - 1);
-        assert!(stray.headers.bytes() <= HEAD_BYTES_MAX);
+        assert!(stray.headers.bytes() <= STRAY_HEAD_BYTES_MAX);
+        assert!(stray.headers.bytes() > STRAY_HEAD_BYTES_MAX - 1_100);
+    }
+
+    #[test]
+    fn strays_alone_are_written_less_often_than_refusals() {
+        let stray = || NewStray {
+            target: "/".to_owned(),
+            headers: Headers::default(),
+            received_at: NOON,
+        };
+        let notes = Notes::default();
+        assert_eq!(notes.interval(), None);
+        notes.add_stray(stray());
+        assert_eq!(notes.interval(), Some(STRAYS_EVERY));
+        notes.add_refusal(SourceId(1), RefusalReason::SignatureWrong, NOON, None);
+        assert_eq!(notes.interval(), Some(REFUSALS_EVERY));
+        let taken = notes.take(16);
+        assert_eq!(notes.interval(), None);
+        notes.give_back_counts(taken);
+        assert_eq!(notes.interval(), Some(REFUSALS_EVERY));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,10 +56,12 @@ impl Purpose {
 /// Opens or makes the database at `path`, and returns the writer's connection.
 pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened), OpenError> {
     require_sqlite(rusqlite::version_number())?;
-    create_private(path).map_err(|source| OpenError::Unusable {
-        path: path.to_owned(),
-        source: source.into(),
-    })?;
+    create_private(path)
+        .and_then(|()| warn_if_wide(path))
+        .map_err(|source| OpenError::Unusable {
+            path: path.to_owned(),
+            source: source.into(),
+        })?;
     let unusable = |source: rusqlite::Error| match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotOurs {
             path: path.to_owned(),
@@ -84,6 +86,8 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened)
     }
     set_up(&conn).map_err(unusable)?;
     migrate(&mut conn, &found, purpose).map_err(unusable)?;
+    // The first reading in WAL mode makes the log, if migrating has not: from here on it is there.
+    look(&conn).map_err(unusable)?;
     let is_new = found.is_empty;
     Ok((conn, Opened { is_new }))
 }
@@ -100,6 +104,20 @@ fn create_private(path: &Path) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(path)?;
+    Ok(())
+}
+
+/// Says so if others may read or write the database. It is not changed: a group that reads along
+/// may be somebody's wish.
+fn warn_if_wide(path: &Path) -> io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let (path, mode) = (path.display(), mode & 0o777);
+        tracing::warn!(
+            "the database {path} is open to others than its owner (mode {mode:o}), and holds every \
+             message; close it with chmod 600"
+        );
+    }
     Ok(())
 }
 
@@ -176,8 +194,13 @@ fn set_up(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     // A row that names a delivery or source which is not there is a bug; better no commit.
     conn.pragma_update(None, "foreign_keys", true)?;
-    conn.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
+    conn.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
 }
+
+/// Pages in the log after which a commit moves them into the database: 12 MiB. Keys are random, so
+/// the more commits share a checkpoint, the fewer pages are written twice.
+const CHECKPOINT_PAGES: i64 = 3_000;
 
 fn migrate(conn: &mut Connection, found: &Found, purpose: Purpose) -> rusqlite::Result<()> {
     for (before, migration) in MIGRATIONS.iter().enumerate().skip(found.schema) {
@@ -196,8 +219,6 @@ fn migrate(conn: &mut Connection, found: &Found, purpose: Purpose) -> rusqlite::
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use rusqlite::Connection;
 
     use super::*;

@@ -51,10 +51,211 @@ pub struct JobFilter {
     pub job_type: Option<String>,
     pub state: Option<JobState>,
     pub code: Option<String>,
+    /// The workflow's id: jobs that are activities of its runs.
+    pub workflow: Option<String>,
+    /// A job's id, exactly; else words of object, user data and names, the last word by prefix.
+    pub q: Option<String>,
     /// Last event at or after this time.
     pub from: Option<Timestamp>,
     /// Last event before this time.
     pub to: Option<Timestamp>,
+}
+
+/// Which runs. Absent means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// The workflow's id.
+    pub workflow: Option<String>,
+    pub outcome: Option<RunOutcome>,
+    /// A run's, job's or media's id, exactly; else words, see [`Store::page_runs`].
+    ///
+    /// [`Store::page_runs`]: crate::store::Store::page_runs
+    pub q: Option<String>,
+    /// Last event at or after this time.
+    pub from: Option<Timestamp>,
+    /// Last event before this time.
+    pub to: Option<Timestamp>,
+}
+
+/// Which activities. Absent means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActivityFilter {
+    pub run: Option<String>,
+    /// The workflow's id.
+    pub workflow: Option<String>,
+    pub activity_type: Option<String>,
+    pub state: Option<JobState>,
+    pub code: Option<String>,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+}
+
+/// Which events. Absent means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// `job`, `run`, `activity` or `unrecognized`.
+    pub kind: Option<String>,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+}
+
+/// What became of a run, computed from its activities; see `ARCHITECTURE.md`,
+/// *Folding*. Never taken from the message's own state alone: a run that MPS calls completed may
+/// have failed work in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOutcome {
+    Running,
+    Succeeded,
+    /// Some work succeeded and some failed or was cancelled.
+    Partial,
+    Failed,
+    /// No Report, and older than its workflow's `stale_after`. Computed when read, never stored.
+    Stale,
+}
+
+impl RunOutcome {
+    pub const ALL: [RunOutcome; 5] = [
+        RunOutcome::Running,
+        RunOutcome::Succeeded,
+        RunOutcome::Partial,
+        RunOutcome::Failed,
+        RunOutcome::Stale,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            RunOutcome::Running => "running",
+            RunOutcome::Succeeded => "succeeded",
+            RunOutcome::Partial => "partial",
+            RunOutcome::Failed => "failed",
+            RunOutcome::Stale => "stale",
+        }
+    }
+
+    /// Reads [`RunOutcome::word`] back.
+    pub fn from_word(word: &str) -> Option<RunOutcome> {
+        Self::ALL.into_iter().find(|outcome| outcome.word() == word)
+    }
+}
+
+/// A workflow as a run or activity names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WorkflowName {
+    pub id: Option<String>,
+    /// By configuration, else the newest in a message.
+    pub name: Option<String>,
+}
+
+/// One execution of a workflow, folded from its events and those of its activities.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunRecord {
+    /// MPS's id of the run; unique only together with `owner`.
+    pub id: String,
+    pub owner: String,
+    pub region: String,
+    pub workflow: WorkflowName,
+    pub media_id: Option<String>,
+    pub input: Option<MediaObject>,
+    pub user_data: Option<String>,
+    pub outcome: RunOutcome,
+    /// It has ended well, but every activity with work in it was skipped.
+    pub nothing_done: bool,
+    pub raw_state: Option<String>,
+    /// The first failed activity's, else the run's own.
+    pub code: Option<String>,
+    pub group: Option<String>,
+    pub message: Option<String>,
+    pub created_at: Option<Timestamp>,
+    /// Its Report activity's end, else the publish time of the Report message.
+    pub finished_at: Option<Timestamp>,
+    pub duration_ms: Option<i64>,
+    pub events: u64,
+    /// How many pushes brought its events, duplicates counted.
+    pub deliveries: u64,
+    pub conflict: bool,
+    pub last_event_at: Timestamp,
+    pub extra: Map<String, Value>,
+    /// By start time, then name; in lists as well.
+    pub activities: Vec<ActivityRecord>,
+}
+
+/// One node of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ActivityRecord {
+    pub run: String,
+    pub owner: String,
+    pub region: String,
+    pub workflow: WorkflowName,
+    pub name: String,
+    #[serde(rename = "type")]
+    pub activity_type: String,
+    pub job: Option<String>,
+    pub template_id: Option<String>,
+    pub state: JobState,
+    pub raw_state: Option<String>,
+    pub code: Option<String>,
+    pub group: Option<String>,
+    pub message: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    /// Its wait in the queue plus its work: all activities of a level start in the same second.
+    pub duration_ms: Option<i64>,
+    pub conflict: bool,
+    pub last_event_at: Timestamp,
+    pub extra: Map<String, Value>,
+}
+
+/// A run with what it was folded from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunDetail {
+    pub run: RunRecord,
+    /// In the order they are folded in.
+    pub events: Vec<EventRecord>,
+    pub deliveries: Vec<DeliveryRecord>,
+}
+
+/// A workflow and its newest runs, for the overview.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WorkflowRecord {
+    pub id: String,
+    pub name: Option<String>,
+    pub owner: String,
+    pub region: String,
+    pub last_event_at: Timestamp,
+    pub latest: Vec<RunRecord>,
+}
+
+/// How long the time buckets of roll-ups are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RollUpSpan {
+    /// Kept 8 days.
+    Minute,
+    /// Kept as long as history.
+    Hour,
+}
+
+/// What of one kind ended in one minute or hour (UTC) on one lane.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RollUpRecord {
+    pub at: Timestamp,
+    /// `queue` (jobs without a run), `workflow` (runs) or `activity` (activities of a workflow).
+    pub lane_kind: String,
+    pub owner: String,
+    pub region: String,
+    /// The queue's name or the workflow's id.
+    pub lane: String,
+    /// The job's or activity's type; empty for runs.
+    #[serde(rename = "type")]
+    pub kind_type: String,
+    /// A state's or outcome's word.
+    pub state: String,
+    pub count: u64,
+    /// How many of `count` have a known duration.
+    pub known: u64,
+    pub duration_sum_ms: u64,
+    /// How many known durations fall into each of the fixed buckets of `store::rollups`.
+    pub histogram: Vec<u64>,
 }
 
 /// One job, folded from its events.

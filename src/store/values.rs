@@ -7,6 +7,7 @@ use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::store::records::TimeSource;
@@ -19,6 +20,15 @@ pub(super) fn count(count: impl TryInto<i64>) -> i64 {
 pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// Returns `extra` as it will read back, so that a folded row can be compared with a stored one: the
+/// last digit of a fraction may not survive being written and read.
+pub(super) fn as_read_back(extra: &Map<String, Value>) -> rusqlite::Result<Map<String, Value>> {
+    if extra.is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_str(&json(extra)?).map_err(|error| unreadable(error.into()))
 }
 
 pub(super) fn read_count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {

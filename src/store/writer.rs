@@ -9,8 +9,9 @@
 //! Between batches it writes the notes of refusals and strays, a few at a time and not often.
 //!
 //! **Architecture invariant:** an answer other than an error is given only after the commit that
-//! holds it. A panic here ends the writer, is told through [`Ended`], and closes the inbox: a store
-//! that cannot write must not look healthy.
+//! holds it, and only if the files still stand where they were opened (`files.rs`). If they do not,
+//! the writer ends, as it does by a panic. Either is told through [`Ended`], and closes the inbox: a
+//! store that cannot write must not look healthy.
 
 use std::any::Any;
 use std::io;
@@ -18,12 +19,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
 use crate::store::errors::WriteError;
+use crate::store::files::{Displaced, Files};
 use crate::store::inbox::{Command, Context, Message};
 use crate::store::lock::Lock;
 use crate::store::notes::Notes;
@@ -33,11 +35,9 @@ use crate::store::{refusals, unpoisoned};
 /// the first of them has waited for all.
 const BATCH_COMMANDS_MAX: usize = 256;
 
-/// How often notes are written while there are some: with [`NOTES_DETAILS_MAX`] of them, a flood of
-/// bad pushes costs a good one a percent of the writer's time.
-pub(super) const NOTES_EVERY: Duration = Duration::from_millis(200);
-
-/// The most details written at once.
+/// The most details of refusals written at once. With the latest few strays, whose heads are short,
+/// that is one commit between two batches of some 100 KiB, 1.5 MB at worst, and `notes.rs` says how
+/// often: a flood makes good pushes wait for at most five more syncs a second, however big it is.
 pub(super) const NOTES_DETAILS_MAX: usize = 16;
 
 /// Its first column is 0 if it got all the way.
@@ -49,6 +49,7 @@ pub(super) type Ended = Option<Result<(), String>>;
 /// Everything the thread owns.
 pub(super) struct Writer {
     pub(super) conn: Connection,
+    pub(super) files: Files,
     pub(super) messages: Receiver<Message>,
     pub(super) notes: Arc<Notes>,
     pub(super) ctx: Context,
@@ -67,9 +68,9 @@ pub(super) fn spawn(
             // The writer goes into the closure, so that a panic drops its connection (rolled back)
             // and its inbox (all waiting are told Closed), and nothing half-done is seen after it.
             let how = panic::catch_unwind(AssertUnwindSafe(move || writer.run()));
-            let how = how.map_err(|panic| panic_text(panic.as_ref()));
+            let how = how.unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
             if let Err(fault) = &how {
-                tracing::error!(%fault, "the store's writer has panicked");
+                tracing::error!(%fault, "the store's writer has ended by a fault");
             }
             drop(unpoisoned(&lock).take());
             tell.send_replace(Some(how));
@@ -91,27 +92,37 @@ struct Round {
 }
 
 impl Writer {
-    fn run(mut self) {
+    /// Writes until the inbox is closed and empty, or a file is not where it was.
+    fn run(mut self) -> Result<(), String> {
+        let how = self.write_rounds();
+        if how.is_ok() {
+            let _ = self.flush_all();
+        }
+        // Also after a fault: what is committed goes into the database, wherever the file is now.
+        self.finish();
+        how.map_err(|displaced| displaced.to_string())
+    }
+
+    fn write_rounds(&mut self) -> Result<(), Displaced> {
         // When notes may be written next; `None` while there are none.
         let mut notes_due: Option<Instant> = None;
         let mut notes_written_at: Option<Instant> = None;
         while let Some(round) = self.next_round(notes_due) {
-            self.write(round.batch);
+            self.write(round.batch)?;
             let is_due = notes_due.is_some_and(|due| due <= Instant::now());
             if !round.flushes.is_empty() {
-                self.flush_for(round.flushes);
+                self.flush_for(round.flushes)?;
             } else if is_due {
                 let _ = self.flush_some();
             }
             if is_due {
                 notes_written_at = Some(Instant::now());
             }
-            notes_due = self.notes.is_waiting().then(|| {
-                notes_written_at.map_or_else(Instant::now, |written| written + NOTES_EVERY)
+            notes_due = self.notes.interval().map(|interval| {
+                notes_written_at.map_or_else(Instant::now, |written| written + interval)
             });
         }
-        let _ = self.flush_all();
-        self.finish();
+        Ok(())
     }
 
     /// Waits for something to do and takes it; `None` once the inbox is closed and empty.
@@ -138,17 +149,19 @@ impl Writer {
         Some(round)
     }
 
-    fn write(&mut self, mut batch: Vec<Command>) {
+    fn write(&mut self, mut batch: Vec<Command>) -> Result<(), Displaced> {
         match self.commit(&mut batch) {
             Ok(()) => batch.into_iter().for_each(|command| command.work.answer()),
-            Err(Failed::Member(_)) if batch.len() > 1 => self.write_one_by_one(batch),
+            Err(Failed::Displaced(displaced)) => return Err(fail_displaced(batch, displaced)),
+            Err(Failed::Member(_)) if batch.len() > 1 => return self.write_one_by_one(batch),
             Err(Failed::Member(error) | Failed::Transaction(error)) => {
                 fail_all(batch, &WriteError::of(error));
             }
         }
+        Ok(())
     }
 
-    fn write_one_by_one(&mut self, batch: Vec<Command>) {
+    fn write_one_by_one(&mut self, batch: Vec<Command>) -> Result<(), Displaced> {
         let mut batch = batch.into_iter();
         while let Some(mut command) = batch.next() {
             match self.commit(std::slice::from_mut(&mut command)) {
@@ -162,13 +175,20 @@ impl Writer {
                 Err(Failed::Transaction(error)) => {
                     let error = WriteError::of(error);
                     command.work.fail(error.clone());
-                    return fail_all(batch, &error);
+                    fail_all(batch, &error);
+                    return Ok(());
+                }
+                Err(Failed::Displaced(displaced)) => {
+                    let waiting = std::iter::once(command).chain(batch);
+                    return Err(fail_displaced(waiting, displaced));
                 }
             }
         }
+        Ok(())
     }
 
-    /// Runs `batch` in one transaction and commits it; after an error nothing of it is there.
+    /// Runs `batch` in one transaction and commits it. After an error nothing of it is there, except
+    /// after [`Failed::Displaced`].
     fn commit(&mut self, batch: &mut [Command]) -> Result<(), Failed> {
         if batch.is_empty() {
             return Ok(());
@@ -181,14 +201,21 @@ impl Writer {
             let done = command.work.execute(&tx, &self.ctx);
             done.map_err(Failed::Member)?;
         }
-        tx.commit().map_err(Failed::Transaction)
+        tx.commit().map_err(Failed::Transaction)?;
+        // After the commit, so that no answer is given for one into a file that was gone by then.
+        self.files.check().map_err(Failed::Displaced)
     }
 
-    fn flush_for(&mut self, waiting: Vec<oneshot::Sender<Result<(), WriteError>>>) {
+    fn flush_for(
+        &mut self,
+        waiting: Vec<oneshot::Sender<Result<(), WriteError>>>,
+    ) -> Result<(), Displaced> {
         let flushed = self.flush_all();
+        self.files.check()?;
         for reply in waiting {
             let _ = reply.send(flushed.clone());
         }
+        Ok(())
     }
 
     fn flush_all(&mut self) -> Result<(), WriteError> {
@@ -246,6 +273,15 @@ enum Failed {
     Member(rusqlite::Error),
     /// Its beginning or its commit.
     Transaction(rusqlite::Error),
+    /// It is committed, but perhaps nobody will find it.
+    Displaced(Displaced),
+}
+
+/// Tells all, and returns why, which ends the writer.
+fn fail_displaced(batch: impl IntoIterator<Item = Command>, displaced: Displaced) -> Displaced {
+    let source = Arc::new(displaced.clone());
+    fail_all(batch, &WriteError::Failed { source });
+    displaced
 }
 
 fn fail_all(batch: impl IntoIterator<Item = Command>, error: &WriteError) {
@@ -467,6 +503,20 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_that_is_kept_busy_is_waited_for_within_bounds_and_writes_all_the_same() {
+        let test = fixtures::open_with(|options| {
+            options.answer_within = std::time::Duration::from_millis(1);
+        });
+        let stopped = test.stop_writer();
+        let error = test.try_append(arrival("m1", "j1")).unwrap_err();
+        assert!(matches!(error, WriteError::TooSlow), "{error:?}");
+        assert!(ids(&test.store).is_empty());
+        stopped.go_on();
+        test.store.close();
+        assert_eq!(ids(&test.store), [Some("m1".to_owned())]);
+    }
+
+    #[test]
     fn a_closed_store_has_ended_well_and_takes_nothing() {
         let test = fixtures::open();
         test.store.close();
@@ -493,9 +543,7 @@ mod tests {
             .map(|sender| {
                 let (store, tell) = (test.store.clone(), tell.clone());
                 std::thread::spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .build()
-                        .unwrap();
+                    let runtime = fixtures::runtime();
                     for at in 0..50 {
                         let arrival = arrival(&format!("{sender}-{at}"), "j");
                         match runtime.block_on(store.append(arrival)).unwrap() {

@@ -10,7 +10,7 @@ use actix_web::{Error, FromRequest, Handler, Resource, Responder, Scope, guard, 
 
 use crate::web::error::PageError;
 use crate::web::guard::guard as dashboard_guard;
-use crate::web::{captures, decisions, json, pages, statics};
+use crate::web::{captures, decisions, json, pages, rebuild, statics};
 
 /// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,
 /// and takes every path, so a receiver at the same address has to be asked before it.
@@ -30,6 +30,14 @@ pub fn scope() -> Scope<
         .service(reads("/jobs.json", json::jobs))
         .service(reads("/jobs/{id}.json", json::job))
         .service(reads("/jobs/{id}", pages::jobs::show))
+        .service(reads("/runs", pages::runs::list))
+        .service(reads("/runs.json", json::runs))
+        .service(reads("/runs/{id}.json", json::run))
+        .service(reads("/runs/{id}", pages::runs::show))
+        .service(reads("/activities", pages::activities::list))
+        .service(reads("/activities.json", json::activities))
+        .service(reads("/events", pages::events::list))
+        .service(reads("/events.json", json::events))
         .service(reads("/deliveries", pages::deliveries::list))
         .service(reads("/deliveries.json", json::deliveries))
         .service(reads("/deliveries/{id}.json", json::delivery))
@@ -49,6 +57,7 @@ pub fn scope() -> Scope<
         .service(reads("/refusals/{id}.json", json::refusal))
         .service(reads("/refusals/{id}.http", captures::refusal))
         .service(reads("/refusals/{id}", pages::refusals::show))
+        .service(changes("/rebuild", rebuild::rebuild))
         .service(reads("/static/style.css", statics::style))
         .service(reads("/static/icon.svg", statics::icon))
         .default_service(web::to(no_such_page))

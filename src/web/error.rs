@@ -110,9 +110,13 @@ pub enum PageError {
     MethodNotAllowed { allow: &'static str },
     #[error(transparent)]
     BadQuery(#[from] QueryError),
-    /// Several accounts have a job with this id, and JSON can give only one.
-    #[error("several owners have the job `{id}`")]
-    Ambiguous { id: String, owners: Vec<String> },
+    /// Several accounts have a job or run with this id, and JSON can give only one.
+    #[error("several owners have the {} `{id}`", .what.word())]
+    Ambiguous {
+        what: What,
+        id: String,
+        owners: Vec<String>,
+    },
     /// The guard's rule for `Host` and for proxies.
     #[error("the request was not made to this machine directly")]
     NotLocal,
@@ -123,6 +127,8 @@ pub enum PageError {
     WrongKey,
     #[error("the held push names no {what}")]
     NothingToAllow { what: &'static str },
+    #[error("a rebuild is under way already")]
+    RebuildUnderWay,
     /// Reading or writing has to wait for others; the caller may try again.
     #[error("the store is busy")]
     Busy,
@@ -140,6 +146,7 @@ pub enum PageError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Job,
+    Run,
     Delivery,
     Held,
     Refusal,
@@ -149,6 +156,7 @@ impl What {
     fn word(self) -> &'static str {
         match self {
             What::Job => "job",
+            What::Run => "run",
             What::Delivery => "delivery",
             What::Held => "held push",
             What::Refusal => "refused push",
@@ -160,7 +168,13 @@ impl What {
             What::Job => {
                 "Either the id is not complete, or no message about this job was let in: MPS tells \
                  of a job only when it ends, and only if its queue has a topic. Look also among \
-                 the held pushes, and at the job's own id: a run or an activity has another one."
+                 the held pushes, and at the job's own id: a run has another one."
+            }
+            What::Run => {
+                "Either the id is not complete, or no message about this run was let in: MPS tells \
+                 of a run when its Start and its Report end, and only if the Input node of its \
+                 workflow has a topic. Look also among the held pushes, and at the run's \
+                 own id: its workflow, its media and each of its jobs have other ones."
             }
             What::Delivery => {
                 "No push has this number. It may belong to another database, such as the one of \
@@ -190,7 +204,7 @@ impl From<ReadError> for PageError {
 impl From<WriteError> for PageError {
     fn from(error: WriteError) -> PageError {
         match error {
-            WriteError::Busy => PageError::Busy,
+            WriteError::Busy | WriteError::TooSlow => PageError::Busy,
             WriteError::DiskFull => PageError::DiskFull,
             other => PageError::unavailable(other),
         }
@@ -249,11 +263,12 @@ impl PageError {
                 StatusCode::BAD_REQUEST,
                 "The address has a parameter that is not right",
             ),
-            PageError::Ambiguous { .. } => (StatusCode::CONFLICT, "Several jobs have this id"),
+            PageError::Ambiguous { .. } => (StatusCode::CONFLICT, "Several accounts have this id"),
             PageError::NotLocal => (StatusCode::MISDIRECTED_REQUEST, "Only from this machine"),
             PageError::CrossSite => (StatusCode::FORBIDDEN, "Not from this page"),
             PageError::WrongKey => (StatusCode::UNAUTHORIZED, "Wrong key"),
             PageError::NothingToAllow { .. } => (StatusCode::CONFLICT, "Nothing to allow"),
+            PageError::RebuildUnderWay => (StatusCode::CONFLICT, "Under way already"),
             PageError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Busy"),
             PageError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "The disk is full"),
             PageError::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Not available"),
@@ -298,6 +313,10 @@ impl PageError {
             PageError::WrongKey => {
                 "The key is not that of this server. Each start makes a new one, which the lock \
                  file beside the database holds."
+            }
+            PageError::RebuildUnderWay => {
+                "A rebuild is under way, and there is only one at a time. Wait for its end, then \
+                 ask again if you still need to."
             }
             PageError::Busy => {
                 "The store has more to do than it can at the moment. Try again in some seconds."
@@ -362,6 +381,7 @@ pub fn present(error: &PageError, path: &str, is_for_program: bool, is_test: boo
         | PageError::NotLocal
         | PageError::CrossSite
         | PageError::NothingToAllow { .. }
+        | PageError::RebuildUnderWay
         | PageError::DiskFull
         | PageError::Unavailable { .. } => {}
     }
@@ -424,12 +444,14 @@ mod tests {
             known: JobsQuery::KNOWN,
         };
         let ambiguous = PageError::Ambiguous {
+            what: What::Run,
             id: "7".to_owned(),
             owners: vec!["1".to_owned(), "2".to_owned()],
         };
         vec![
             (PageError::NoSuchPage, 404),
             (not_found(What::Job), 404),
+            (not_found(What::Run), 404),
             (not_found(What::Delivery), 404),
             (not_found(What::Held), 404),
             (not_found(What::Refusal), 404),
@@ -441,8 +463,10 @@ mod tests {
             (PageError::CrossSite, 403),
             (PageError::WrongKey, 401),
             (PageError::NothingToAllow { what: "owner" }, 409),
+            (PageError::RebuildUnderWay, 409),
             (ReadError::Busy.into(), 503),
             (WriteError::Busy.into(), 503),
+            (WriteError::TooSlow.into(), 503),
             (Trouble::InboxFull.into(), 503),
             (Trouble::StoreUnavailable.into(), 503),
             (WriteError::Closed.into(), 503),
@@ -484,8 +508,8 @@ mod tests {
     fn an_unknown_parameter_is_named_with_the_known_ones() {
         let error = JobsQuery::parse("stat=failed", crate::clock::Timestamp(0)).unwrap_err();
         let detail = PageError::from(error).answer().detail;
-        let expected = "There is no parameter `stat` here. Known are: queue, type, state, code, \
-                        from, to, limit, cursor.";
+        let expected = "There is no parameter `stat` here. Known are: queue, workflow, type, \
+                        state, code, q, from, to, limit, cursor.";
         assert_eq!(detail, expected);
     }
 

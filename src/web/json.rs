@@ -16,15 +16,17 @@ use crate::notification::source;
 use crate::store::Store;
 use crate::store::records::{
     DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail, JobRecord,
-    Listing, RefusalCount, RefusalDetail, RefusalRecord, StrayRecord,
+    Listing, RefusalCount, RefusalDetail, RefusalRecord, RunDetail, RunRecord, StrayRecord,
 };
 use crate::web::error::{Answer, PageError, What};
-use crate::web::lists::{Given, JobsQuery, List, PlainQuery, encode_cursor};
+use crate::web::lists::{
+    ActivitiesQuery, EventsQuery, Given, JobsQuery, List, PlainQuery, RunsQuery, encode_cursor,
+};
 use crate::web::reads::{read, read_one};
 use crate::web::state::AppState;
 
-/// The parameters of one job: `owner`, for an id that several accounts have.
-pub const JOB_KNOWN: &[&str] = &["owner"];
+/// The parameters of one job or run: `owner`, for an id that several accounts have.
+pub const OWNED_KNOWN: &[&str] = &["owner"];
 
 /// One page of the jobs that the filters let through.
 pub async fn jobs(
@@ -45,7 +47,7 @@ pub async fn job(
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let given = Given::parse(request.query_string(), JOB_KNOWN)?;
+    let given = Given::parse(request.query_string(), OWNED_KNOWN)?;
     let id = id.into_inner();
     let asked = id.clone();
     let mut found = read(&state, move |store| store.find_jobs(&asked)).await?;
@@ -54,7 +56,8 @@ pub async fn job(
     }
     if found.len() > 1 {
         let owners = found.into_iter().map(|detail| detail.job.owner).collect();
-        return Err(PageError::Ambiguous { id, owners });
+        let what = What::Job;
+        return Err(PageError::Ambiguous { what, id, owners });
     }
     match found.pop() {
         Some(detail) => Ok(respond(&JobJson::of(detail))),
@@ -63,6 +66,72 @@ pub async fn job(
             id,
         }),
     }
+}
+
+/// One page of the runs that the filters let through.
+pub async fn runs(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, PageError> {
+    let query = RunsQuery::parse(request.query_string(), state.clock.now())?;
+    let listing = read(&state, move |store| {
+        store.page_runs(&query.filter, query.page)
+    })
+    .await?;
+    Ok(respond(&ListJson::of(List::Runs, listing)))
+}
+
+/// One run with its activities: with several owners, the one that `owner` names.
+pub async fn run(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let given = Given::parse(request.query_string(), OWNED_KNOWN)?;
+    let id = id.into_inner();
+    let asked = id.clone();
+    let mut found = read(&state, move |store| store.find_runs(&asked)).await?;
+    if let Some(owner) = given.find("owner") {
+        found.retain(|detail| detail.run.owner == owner);
+    }
+    if found.len() > 1 {
+        let owners = found.into_iter().map(|detail| detail.run.owner).collect();
+        let what = What::Run;
+        return Err(PageError::Ambiguous { what, id, owners });
+    }
+    match found.pop() {
+        Some(detail) => Ok(respond(&RunJson::of(detail))),
+        None => Err(PageError::NotFound {
+            what: What::Run,
+            id,
+        }),
+    }
+}
+
+/// One page of the activities that the filters let through.
+pub async fn activities(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, PageError> {
+    let query = ActivitiesQuery::parse(request.query_string(), state.clock.now())?;
+    let listing = read(&state, move |store| {
+        store.page_activities(&query.filter, query.page)
+    })
+    .await?;
+    Ok(respond(&ListJson::of(List::Activities, listing)))
+}
+
+/// One page of the events that the filters let through.
+pub async fn events(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, PageError> {
+    let query = EventsQuery::parse(request.query_string(), state.clock.now())?;
+    let listing = read(&state, move |store| {
+        store.page_events(&query.filter, query.page)
+    })
+    .await?;
+    Ok(respond(&ListJson::of(List::Events, listing)))
 }
 
 /// One page of the deliveries.
@@ -219,6 +288,25 @@ impl JobJson {
     }
 }
 
+/// Like [`JobJson`]; the activities are in the record itself.
+#[derive(Serialize)]
+struct RunJson {
+    #[serde(flatten)]
+    run: RunRecord,
+    event_records: Vec<EventRecord>,
+    delivery_records: Vec<DeliveryRecord>,
+}
+
+impl RunJson {
+    fn of(detail: RunDetail) -> RunJson {
+        RunJson {
+            run: detail.run,
+            event_records: detail.events,
+            delivery_records: detail.deliveries,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct DeliveryJson {
     #[serde(flatten)]
@@ -314,5 +402,62 @@ fn text_or_base64(bytes: Vec<u8>) -> (Option<String>, Option<String>) {
     match String::from_utf8(bytes) {
         Ok(text) => (Some(text), None),
         Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::web::pages::samples;
+
+    #[test]
+    fn a_runs_json_has_the_documented_names_and_what_the_run_was_folded_from() {
+        let json = serde_json::to_value(RunJson::of(samples::run_detail())).unwrap();
+        let documented = [
+            "id",
+            "owner",
+            "region",
+            "workflow",
+            "media_id",
+            "input",
+            "user_data",
+            "outcome",
+            "raw_state",
+            "created_at",
+            "finished_at",
+            "duration_ms",
+            "activities",
+        ];
+        for name in documented {
+            assert!(!json[name].is_null(), "{name}");
+        }
+        assert_eq!(json["outcome"], json!("stale"));
+        assert_eq!(json["created_at"], json!("2024-05-06T08:02:11.126Z"));
+        let nasty = samples::NASTY;
+        assert_eq!(json["workflow"], json!({"id": nasty, "name": nasty}));
+        let events = json["event_records"].as_array().unwrap();
+        let kinds: Vec<_> = events.iter().map(|event| event["kind"].clone()).collect();
+        assert_eq!(kinds, ["job", "run", "activity", "unrecognized"]);
+        assert_eq!(json["delivery_records"][0]["duplicates"], json!(1));
+        assert_eq!(json["activities"][0]["type"], json!(nasty));
+        assert_eq!(
+            (&json["events"], &json["deliveries"]),
+            (&json!(1), &json!(1))
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_run_is_null_and_not_left_out() {
+        let mut detail = samples::run_detail();
+        detail.run.created_at = None;
+        detail.run.media_id = None;
+        detail.run.workflow.name = None;
+        let json = serde_json::to_value(RunJson::of(detail)).unwrap();
+        for value in [json.get("created_at"), json.get("media_id")] {
+            assert_eq!(value, Some(&Value::Null));
+        }
+        assert_eq!(json["workflow"].get("name"), Some(&Value::Null));
     }
 }

@@ -20,7 +20,9 @@ use thiserror::Error;
 
 use crate::clock::Timestamp;
 use crate::notification::event::JobState;
-use crate::store::records::{JobFilter, PAGE_ROWS_MAX, Page, PageKey};
+use crate::store::records::{
+    ActivityFilter, EventFilter, JobFilter, PAGE_ROWS_MAX, Page, PageKey, RunFilter, RunOutcome,
+};
 
 /// Rows of a page when nobody asks for a number: a screen or two.
 pub const PAGE_ROWS_DEFAULT: u32 = 50;
@@ -35,6 +37,13 @@ const EXPECTED_TIME: &str = "a time such as 2024-05-06T08:00:00Z (in an address,
 const EXPECTED_TO: &str = "a time after `from`";
 const EXPECTED_STATE: &str =
     "submitted, running, succeeded, failed, cancelled, skipped, completed or unknown";
+const EXPECTED_OUTCOME: &str = "running, succeeded, partial, failed or stale";
+const EXPECTED_KIND: &str = "job, run, activity or unrecognized";
+
+/// The kinds of events, as [`Event::word`] calls them.
+///
+/// [`Event::word`]: crate::notification::event::Event::word
+pub const EVENT_KINDS: [&str; 4] = ["job", "run", "activity", "unrecognized"];
 
 /// The characters that need no encoding in a query's value or a path's segment (RFC 3986).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -50,6 +59,9 @@ pub enum List {
     Deliveries,
     Held,
     Refusals,
+    Runs,
+    Activities,
+    Events,
 }
 
 impl List {
@@ -60,6 +72,9 @@ impl List {
             List::Deliveries => 2,
             List::Held => 3,
             List::Refusals => 4,
+            List::Runs => 5,
+            List::Activities => 6,
+            List::Events => 7,
         }
     }
 }
@@ -162,28 +177,121 @@ pub struct JobsQuery {
 impl JobsQuery {
     /// The parameters of `/jobs` and its other representations.
     pub const KNOWN: &'static [&'static str] = &[
-        "queue", "type", "state", "code", "from", "to", "limit", "cursor",
+        "queue", "workflow", "type", "state", "code", "q", "from", "to", "limit", "cursor",
     ];
 
     /// Reads the query string of a list of jobs; `now` is what `24h` counts back from.
     pub fn parse(query: &str, now: Timestamp) -> Result<JobsQuery, QueryError> {
         let given = Given::parse(query, Self::KNOWN)?;
+        let (from, to) = range_of(&given, now)?;
         let filter = JobFilter {
-            queue: given.find("queue").map(str::to_owned),
-            job_type: given.find("type").map(str::to_owned),
+            queue: text_of(&given, "queue"),
+            job_type: text_of(&given, "type"),
             state: parsed(&given, "state", EXPECTED_STATE, JobState::from_word)?,
-            code: given.find("code").map(str::to_owned),
-            from: parsed(&given, "from", EXPECTED_TIME, |text| parse_time(text, now))?,
-            to: parsed(&given, "to", EXPECTED_TIME, |text| parse_time(text, now))?,
+            code: text_of(&given, "code"),
+            workflow: text_of(&given, "workflow"),
+            q: text_of(&given, "q"),
+            from,
+            to,
         };
-        if let (Some(from), Some(to)) = (filter.from, filter.to)
-            && to <= from
-        {
-            return Err(bad(&given, "to", EXPECTED_TO));
-        }
         Ok(JobsQuery {
             filter,
             page: page_of(List::Jobs, &given)?,
+            given,
+        })
+    }
+}
+
+/// Which runs, and which page of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunsQuery {
+    pub filter: RunFilter,
+    pub page: Page,
+    pub given: Given,
+}
+
+impl RunsQuery {
+    /// The parameters of `/runs` and its other representations. What became of a run is called
+    /// `state` here as well, so that one word filters every list.
+    pub const KNOWN: &'static [&'static str] =
+        &["workflow", "state", "q", "from", "to", "limit", "cursor"];
+
+    /// Reads the query string of a list of runs; `now` is what `24h` counts back from.
+    pub fn parse(query: &str, now: Timestamp) -> Result<RunsQuery, QueryError> {
+        let given = Given::parse(query, Self::KNOWN)?;
+        let (from, to) = range_of(&given, now)?;
+        let filter = RunFilter {
+            workflow: text_of(&given, "workflow"),
+            outcome: parsed(&given, "state", EXPECTED_OUTCOME, RunOutcome::from_word)?,
+            q: text_of(&given, "q"),
+            from,
+            to,
+        };
+        Ok(RunsQuery {
+            filter,
+            page: page_of(List::Runs, &given)?,
+            given,
+        })
+    }
+}
+
+/// Which activities, and which page of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivitiesQuery {
+    pub filter: ActivityFilter,
+    pub page: Page,
+    pub given: Given,
+}
+
+impl ActivitiesQuery {
+    /// The parameters of `/activities` and its other representations.
+    pub const KNOWN: &'static [&'static str] = &[
+        "run", "workflow", "type", "state", "code", "from", "to", "limit", "cursor",
+    ];
+
+    /// Reads the query string of a list of activities; `now` is what `24h` counts back from.
+    pub fn parse(query: &str, now: Timestamp) -> Result<ActivitiesQuery, QueryError> {
+        let given = Given::parse(query, Self::KNOWN)?;
+        let (from, to) = range_of(&given, now)?;
+        let filter = ActivityFilter {
+            run: text_of(&given, "run"),
+            workflow: text_of(&given, "workflow"),
+            activity_type: text_of(&given, "type"),
+            state: parsed(&given, "state", EXPECTED_STATE, JobState::from_word)?,
+            code: text_of(&given, "code"),
+            from,
+            to,
+        };
+        Ok(ActivitiesQuery {
+            filter,
+            page: page_of(List::Activities, &given)?,
+            given,
+        })
+    }
+}
+
+/// Which events, and which page of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsQuery {
+    pub filter: EventFilter,
+    pub page: Page,
+    pub given: Given,
+}
+
+impl EventsQuery {
+    /// The parameters of `/events` and its other representations.
+    pub const KNOWN: &'static [&'static str] = &["kind", "from", "to", "limit", "cursor"];
+
+    /// Reads the query string of a list of events; `now` is what `24h` counts back from.
+    pub fn parse(query: &str, now: Timestamp) -> Result<EventsQuery, QueryError> {
+        let given = Given::parse(query, Self::KNOWN)?;
+        let (from, to) = range_of(&given, now)?;
+        let kind = parsed(&given, "kind", EXPECTED_KIND, |text| {
+            EVENT_KINDS.contains(&text).then(|| text.to_owned())
+        })?;
+        Ok(EventsQuery {
+            filter: EventFilter { kind, from, to },
+            page: page_of(List::Events, &given)?,
             given,
         })
     }
@@ -263,6 +371,23 @@ fn page_of(list: List, given: &Given) -> Result<Page, QueryError> {
     })
 }
 
+/// Reads `from` and `to`, of which the second is the later.
+fn range_of(
+    given: &Given,
+    now: Timestamp,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), QueryError> {
+    let from = parsed(given, "from", EXPECTED_TIME, |text| parse_time(text, now))?;
+    let to = parsed(given, "to", EXPECTED_TIME, |text| parse_time(text, now))?;
+    match (from, to) {
+        (Some(from), Some(to)) if to <= from => Err(bad(given, "to", EXPECTED_TO)),
+        _ => Ok((from, to)),
+    }
+}
+
+fn text_of(given: &Given, name: &str) -> Option<String> {
+    given.find(name).map(str::to_owned)
+}
+
 fn parsed<T>(
     given: &Given,
     name: &'static str,
@@ -320,19 +445,32 @@ mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
     use super::*;
+    use crate::notification::event::{ActivityEvent, Event, JobEvent, RunEvent, Unrecognized};
 
     const NOW: Timestamp = Timestamp(1_714_982_400_000);
 
+    const ALL_LISTS: [List; 7] = [
+        List::Jobs,
+        List::Deliveries,
+        List::Held,
+        List::Refusals,
+        List::Runs,
+        List::Activities,
+        List::Events,
+    ];
+
     #[test]
     fn a_query_gives_exactly_what_it_says() {
-        let query = "queue=hd+1&type=Transcode&state=failed&code=A.B&from=24h\
-                     &to=2024-05-06T16:00:00%2B08:00&limit=1000";
+        let query = "queue=hd+1&type=Transcode&state=failed&code=A.B&from=24h&workflow=w1\
+                     &q=summer+clip&to=2024-05-06T16:00:00%2B08:00&limit=1000";
         let query = JobsQuery::parse(query, NOW).unwrap();
         let expected = JobFilter {
             queue: Some("hd 1".to_owned()),
             job_type: Some("Transcode".to_owned()),
             state: Some(JobState::Failed),
             code: Some("A.B".to_owned()),
+            workflow: Some("w1".to_owned()),
+            q: Some("summer clip".to_owned()),
             from: Some(NOW.plus_ms(-86_400_000)),
             to: Some(NOW),
         };
@@ -347,6 +485,64 @@ mod tests {
     }
 
     #[test]
+    fn a_query_for_runs_gives_exactly_what_it_says() {
+        let query = "workflow=w1&state=partial&q=%E7%A4%BA%E4%BE%8B&from=1h&to=1m&limit=7";
+        let query = RunsQuery::parse(query, NOW).unwrap();
+        let expected = RunFilter {
+            workflow: Some("w1".to_owned()),
+            outcome: Some(RunOutcome::Partial),
+            q: Some("示例".to_owned()),
+            from: Some(NOW.plus_ms(-3_600_000)),
+            to: Some(NOW.plus_ms(-60_000)),
+        };
+        assert_eq!(query.filter, expected);
+        assert_eq!(query.page.limit, 7);
+    }
+
+    #[test]
+    fn a_query_for_activities_gives_exactly_what_it_says() {
+        let query = "run=r1&workflow=w1&type=Transcode&state=skipped&code=A.B&from=1h&to=1m";
+        let query = ActivitiesQuery::parse(query, NOW).unwrap();
+        let expected = ActivityFilter {
+            run: Some("r1".to_owned()),
+            workflow: Some("w1".to_owned()),
+            activity_type: Some("Transcode".to_owned()),
+            state: Some(JobState::Skipped),
+            code: Some("A.B".to_owned()),
+            from: Some(NOW.plus_ms(-3_600_000)),
+            to: Some(NOW.plus_ms(-60_000)),
+        };
+        assert_eq!(query.filter, expected);
+    }
+
+    #[test]
+    fn a_query_for_events_gives_exactly_what_it_says() {
+        for kind in EVENT_KINDS {
+            let query = format!("kind={kind}&from=1h&to=1m");
+            let query = EventsQuery::parse(&query, NOW).unwrap();
+            let expected = EventFilter {
+                kind: Some(kind.to_owned()),
+                from: Some(NOW.plus_ms(-3_600_000)),
+                to: Some(NOW.plus_ms(-60_000)),
+            };
+            assert_eq!(query.filter, expected);
+        }
+    }
+
+    #[test]
+    fn every_event_has_one_of_the_known_kinds() {
+        let events = [
+            Event::Job(JobEvent::default()),
+            Event::Run(RunEvent::default()),
+            Event::Activity(ActivityEvent::default()),
+            Event::Unrecognized(Unrecognized {
+                reason: String::new(),
+            }),
+        ];
+        assert_eq!(events.map(|event| event.word()), EVENT_KINDS);
+    }
+
+    #[test]
     fn nothing_and_empty_fields_mean_any() {
         for query in ["", "queue=&state=&from=&limit=&cursor="] {
             let query = JobsQuery::parse(query, NOW).unwrap();
@@ -354,6 +550,12 @@ mod tests {
             assert_eq!(query.page.limit, PAGE_ROWS_DEFAULT);
             assert_eq!(query.given.link("/jobs"), "/jobs");
         }
+        let runs = RunsQuery::parse("workflow=&q=", NOW).unwrap();
+        assert_eq!(runs.filter, RunFilter::default());
+        let activities = ActivitiesQuery::parse("run=&state=", NOW).unwrap();
+        assert_eq!(activities.filter, ActivityFilter::default());
+        let events = EventsQuery::parse("kind=", NOW).unwrap();
+        assert_eq!(events.filter, EventFilter::default());
     }
 
     #[test]
@@ -395,13 +597,38 @@ mod tests {
             ("cursor=%FF", "cursor"),
         ];
         for (query, expected) in cases {
-            let named = match JobsQuery::parse(query, NOW).unwrap_err() {
-                QueryError::Unreadable => String::new(),
-                QueryError::Unknown { name, .. } | QueryError::Repeated { name } => name,
-                QueryError::Bad { name, .. } => name.to_owned(),
-            };
-            assert_eq!(named, expected, "{query}");
+            let error = JobsQuery::parse(query, NOW).unwrap_err();
+            assert_eq!(named(&error), expected, "{query}");
         }
+    }
+
+    fn named(error: &QueryError) -> &str {
+        match error {
+            QueryError::Unreadable => "",
+            QueryError::Unknown { name, .. } | QueryError::Repeated { name } => name,
+            QueryError::Bad { name, .. } => name,
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_query_of_another_list_is_named() {
+        let runs = |query| RunsQuery::parse(query, NOW).unwrap_err();
+        let activities = |query| ActivitiesQuery::parse(query, NOW).unwrap_err();
+        let events = |query| EventsQuery::parse(query, NOW).unwrap_err();
+        // A run has no `completed`, a job no `partial`.
+        assert_eq!(named(&runs("state=completed")), "state");
+        assert_eq!(named(&runs("queue=q")), "queue");
+        assert_eq!(named(&runs("from=1h&to=2h")), "to");
+        assert_eq!(named(&runs("limit=0")), "limit");
+        assert_eq!(named(&activities("state=partial")), "state");
+        assert_eq!(named(&activities("q=x")), "q");
+        assert_eq!(named(&activities("from=1h&to=1h")), "to");
+        assert_eq!(named(&activities("cursor=x")), "cursor");
+        assert_eq!(named(&events("kind=Job")), "kind");
+        assert_eq!(named(&events("state=failed")), "state");
+        assert_eq!(named(&events("from=soon")), "from");
+        let cursor = encode_cursor(List::Runs, KEY);
+        assert_eq!(named(&events(&format!("cursor={cursor}"))), "cursor");
     }
 
     #[test]
@@ -441,10 +668,16 @@ mod tests {
 
     #[test]
     fn a_cursor_is_good_for_its_own_list_only() {
-        let cursor = encode_cursor(List::Jobs, KEY);
-        assert_eq!(decode_cursor(List::Jobs, &cursor), Some(KEY));
-        for other in [List::Deliveries, List::Held, List::Refusals] {
-            assert_eq!(decode_cursor(other, &cursor), None, "{other:?}");
+        for list in ALL_LISTS {
+            let cursor = encode_cursor(list, KEY);
+            for other in ALL_LISTS {
+                let expected = (other == list).then_some(KEY);
+                assert_eq!(
+                    decode_cursor(other, &cursor),
+                    expected,
+                    "{list:?} {other:?}"
+                );
+            }
         }
     }
 
@@ -472,7 +705,7 @@ mod tests {
         #[test]
         fn a_cursor_is_read_back(at in any::<i64>(), id in any::<i64>()) {
             let key = PageKey { at: Timestamp(at), id };
-            for list in [List::Jobs, List::Deliveries, List::Held, List::Refusals] {
+            for list in ALL_LISTS {
                 prop_assert_eq!(decode_cursor(list, &encode_cursor(list, key)), Some(key));
             }
         }
@@ -480,6 +713,9 @@ mod tests {
         #[test]
         fn no_query_panics(query in "\\PC{0,80}") {
             let _ = JobsQuery::parse(&query, NOW);
+            let _ = RunsQuery::parse(&query, NOW);
+            let _ = ActivitiesQuery::parse(&query, NOW);
+            let _ = EventsQuery::parse(&query, NOW);
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod json;
 pub mod lists;
 pub mod pages;
 pub mod reads;
+pub mod rebuild;
 pub mod receiver;
 pub mod state;
 pub mod statics;

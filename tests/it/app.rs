@@ -129,6 +129,11 @@ impl TestApp {
         }
     }
 
+    /// Returns how the app ends by itself.
+    pub(crate) fn wait_for_end(&mut self) -> anyhow::Result<()> {
+        self.running.take().unwrap().thread.join().unwrap()
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.as_ref().unwrap().path().join("mpsink.db")
     }

@@ -20,12 +20,12 @@ use crate::app::{OWNER, TOPIC, data, job_message};
 use crate::http::{self, Connection};
 
 /// A running `mpsink serve --try`; killed when dropped.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     /// What it printed until it listened.
     printed: Vec<String>,
     receiver: SocketAddr,
-    dashboard: SocketAddr,
+    pub(crate) dashboard: SocketAddr,
     target: String,
 }
 
@@ -45,20 +45,20 @@ fn mpsink(folder: &Path) -> Command {
     command
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     mpsink(folder).args(arguments).output().unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 impl Server {
-    fn start(folder: &Path) -> Server {
+    pub(crate) fn start(folder: &Path) -> Server {
         Server::start_with(folder, &["--try"])
     }
 
@@ -116,7 +116,7 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    fn terminate(&mut self) -> i32 {
+    pub(crate) fn terminate(&mut self) -> i32 {
         let status = Command::new("kill")
             .arg(self.child.id().to_string())
             .status();
@@ -124,7 +124,7 @@ impl Server {
         self.child.wait().unwrap().code().unwrap()
     }
 
-    fn items(&self, path: &str) -> Vec<serde_json::Value> {
+    pub(crate) fn items(&self, path: &str) -> Vec<serde_json::Value> {
         let list = http::get(self.dashboard, path).json();
         list["items"].as_array().unwrap().clone()
     }

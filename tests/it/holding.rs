@@ -111,6 +111,44 @@ fn the_same_push_again_is_held_once() {
 }
 
 #[test]
+fn a_retry_that_is_signed_anew_is_held_once() {
+    let app = app_with_pinned_owner();
+    let mut content = app.content(Format::Json, &job_message("theirs", "Success"));
+    content.topic_owner = STRANGER.to_owned();
+    let first = app.signed(&content);
+    app.clock.set(NOW.plus_ms(10_000));
+    let retry = app.signed(&content);
+    assert_ne!(
+        first.headers.first_text("authorization"),
+        retry.headers.first_text("authorization")
+    );
+    for push in [first, retry] {
+        assert_eq!(app.send(&push).status, 403);
+    }
+    let held = app.items("/held.json");
+    assert_eq!(held.len(), 1);
+    assert_eq!(held[0]["repeats"], json!(1));
+}
+
+#[test]
+fn a_held_push_whose_message_id_is_that_of_another_message_is_not_lost_by_admitting_it() {
+    let app = app_with_pinned_owner();
+    let mut content = app.content(Format::Xml, &job_message("late", "Success"));
+    let late = app.signed(&content);
+    app.clock.set(NOW.plus_ms(60 * 60_000));
+    assert_eq!(app.send(&late).status, 403);
+    content.message = job_message("other", "Success");
+    assert_eq!(app.send(&app.signed(&content)).status, 204);
+
+    let path = format!("/held/{}", app.items("/held.json")[0]["id"]);
+    let response = app.post(&format!("{path}/admit"));
+    assert_eq!(response.status, 303, "{}", response.text());
+    assert!(response.header("location").unwrap().starts_with(&path));
+    assert_eq!(app.items("/held.json").len(), 1);
+    assert_eq!(app.get("/jobs/late.json").status, 404);
+}
+
+#[test]
 fn a_push_outside_the_date_window_is_held_and_one_inside_is_not() {
     let app = app_with_pinned_owner();
     let push = app.signed(&app.content(Format::Xml, &job_message("late", "Success")));

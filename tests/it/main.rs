@@ -18,10 +18,24 @@ mod certificate_host;
 #[cfg(test)]
 mod dashboard;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod odd_messages;
+#[cfg(test)]
+mod outcomes;
+#[cfg(test)]
+mod rebuild;
+#[cfg(test)]
 mod receiver;
+#[cfg(test)]
+mod refold;
+#[cfg(test)]
+mod runs;
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tidy;

@@ -415,3 +415,19 @@ fn the_real_push_of_2015_is_refused_for_its_missing_certificate_url() {
         .set(Timestamp::parse_rfc3339("2015-09-22T03:25:32Z").unwrap());
     assert_refused(&app, &push, "header_missing");
 }
+
+#[test]
+fn a_server_whose_database_is_removed_acknowledges_nothing_more_and_ends_with_an_error() {
+    let mut app = TestApp::start();
+    let push = |id: &str| app.signed(&app.content(Format::Json, &job_message(id, "Success")));
+    assert_eq!(app.send(&push("a")).status, 204);
+    std::fs::remove_file(app.database()).unwrap();
+    let mut connection = Connection::to(app.facts.receiver);
+    connection.write(&http::wire(&push("b")));
+    // The server ends at once, so that the answer may not get through.
+    if let Some(response) = connection.read() {
+        assert_eq!(response.status, 503);
+    }
+    let error = app.wait_for_end().unwrap_err().to_string();
+    assert!(error.contains("mpsink.db is not there any more"), "{error}");
+}

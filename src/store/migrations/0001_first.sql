@@ -109,6 +109,8 @@ CREATE TABLE event (
 
 CREATE INDEX event_by_job ON event (owner, job, terminal, ordered_at) WHERE job IS NOT NULL;
 CREATE INDEX event_by_run ON event (owner, run, terminal, ordered_at) WHERE run IS NOT NULL;
+CREATE INDEX event_by_time ON event (at);
+CREATE INDEX event_by_kind ON event (kind, at);
 
 -- Folded from `event`; see fold.rs.
 CREATE TABLE job (
@@ -117,8 +119,11 @@ CREATE TABLE job (
   owner TEXT NOT NULL,
   region TEXT NOT NULL,
   queue TEXT,
+  -- The run it is an activity of and that run's workflow; a job with a run has no queue.
   run TEXT,
   workflow TEXT,
+  -- The names of its activity and workflow, to be found by.
+  names TEXT NOT NULL,
   type TEXT,
   state TEXT NOT NULL,
   raw_state TEXT,
@@ -146,6 +151,120 @@ CREATE INDEX job_by_queue ON job (queue, region, last_event_at);
 CREATE INDEX job_by_state ON job (state, last_event_at);
 CREATE INDEX job_by_type ON job (type, last_event_at);
 CREATE INDEX job_by_code ON job (code, last_event_at) WHERE code IS NOT NULL;
+CREATE INDEX job_by_workflow ON job (workflow, last_event_at) WHERE workflow IS NOT NULL;
+CREATE INDEX job_by_run ON job (run, last_event_at) WHERE run IS NOT NULL;
+
+-- Folded from `event`; see fold_run.rs.
+CREATE TABLE run (
+  id INTEGER PRIMARY KEY,
+  run TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  region TEXT NOT NULL,
+  workflow TEXT,
+  -- As its own messages call the workflow.
+  workflow_name TEXT,
+  media_id TEXT,
+  input TEXT,
+  user_data TEXT,
+  -- Never `stale`, which is a matter of the time of reading.
+  outcome TEXT NOT NULL,
+  nothing_done INTEGER NOT NULL,
+  raw_state TEXT,
+  code TEXT,
+  error_group TEXT,
+  message TEXT,
+  created_at INTEGER,
+  finished_at INTEGER,
+  duration_ms INTEGER,
+  events INTEGER NOT NULL,
+  -- Pushes that brought its events, duplicates counted.
+  deliveries INTEGER NOT NULL,
+  conflict INTEGER NOT NULL,
+  last_event_at INTEGER NOT NULL,
+  extra TEXT NOT NULL,
+  UNIQUE (run, owner)
+) STRICT;
+
+CREATE INDEX run_by_time ON run (last_event_at);
+CREATE INDEX run_by_workflow ON run (workflow, last_event_at) WHERE workflow IS NOT NULL;
+CREATE INDEX run_by_outcome ON run (outcome, last_event_at);
+CREATE INDEX run_by_media ON run (media_id, last_event_at) WHERE media_id IS NOT NULL;
+
+-- The nodes of runs, folded with them.
+CREATE TABLE activity (
+  id INTEGER PRIMARY KEY,
+  run TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  name TEXT NOT NULL,
+  type TEXT NOT NULL,
+  region TEXT NOT NULL,
+  workflow TEXT,
+  workflow_name TEXT,
+  job TEXT,
+  template_id TEXT,
+  state TEXT NOT NULL,
+  raw_state TEXT,
+  code TEXT,
+  error_group TEXT,
+  message TEXT,
+  started_at INTEGER,
+  finished_at INTEGER,
+  duration_ms INTEGER,
+  conflict INTEGER NOT NULL,
+  last_event_at INTEGER NOT NULL,
+  extra TEXT NOT NULL,
+  UNIQUE (run, owner, name, type)
+) STRICT;
+
+-- Most activities succeed, and a run brings many: what is not looked for by itself has no index.
+CREATE INDEX activity_by_time ON activity (last_event_at);
+CREATE INDEX activity_by_workflow ON activity (workflow, last_event_at)
+  WHERE workflow IS NOT NULL;
+CREATE INDEX activity_by_type ON activity (type, last_event_at);
+CREATE INDEX activity_by_state ON activity (state, last_event_at) WHERE state <> 'succeeded';
+CREATE INDEX activity_by_code ON activity (code, last_event_at) WHERE code IS NOT NULL;
+CREATE INDEX activity_by_run ON activity (run, last_event_at);
+
+-- The words of jobs and runs that have some, by the number of their row; see words.rs. Contentless:
+-- the text stands in the rows.
+CREATE VIRTUAL TABLE job_words USING fts5 (
+  words, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
+);
+
+CREATE VIRTUAL TABLE run_words USING fts5 (
+  words, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
+);
+
+-- What ended, summed by the minute (the last 8 days) and by the hour; see rollups.rs.
+CREATE TABLE rollup_minute (
+  at INTEGER NOT NULL,
+  lane_kind TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  region TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  type TEXT NOT NULL,
+  state TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  known INTEGER NOT NULL,
+  duration_sum_ms INTEGER NOT NULL,
+  histogram BLOB NOT NULL,
+  PRIMARY KEY (at, lane_kind, owner, region, lane, type, state)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollup_hour (
+  at INTEGER NOT NULL,
+  lane_kind TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  region TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  type TEXT NOT NULL,
+  state TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  known INTEGER NOT NULL,
+  duration_sum_ms INTEGER NOT NULL,
+  histogram BLOB NOT NULL,
+  PRIMARY KEY (at, lane_kind, owner, region, lane, type, state)
+) STRICT, WITHOUT ROWID;
 
 -- The lanes that any job event ever named.
 CREATE TABLE queue (
@@ -157,11 +276,27 @@ CREATE TABLE queue (
 
 CREATE INDEX queue_by_time ON queue (last_event_at);
 
+-- The workflows that any run named.
+CREATE TABLE workflow (
+  owner TEXT NOT NULL,
+  region TEXT NOT NULL,
+  id TEXT NOT NULL,
+  -- The newest name in a message, and when that was published (the least number if not known).
+  name TEXT,
+  named_at INTEGER NOT NULL,
+  last_event_at INTEGER NOT NULL,
+  PRIMARY KEY (owner, region, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX workflow_by_time ON workflow (last_event_at);
+
 -- Believed, but not let in. AUTOINCREMENT, here and below, so that the number of a row that is
 -- gone never names another one.
 CREATE TABLE held (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   signature BLOB NOT NULL UNIQUE,
+  -- 16 bytes that stand for what it says, whatever it is signed with; see held.rs.
+  content BLOB NOT NULL UNIQUE,
   source INTEGER NOT NULL REFERENCES source (id),
   reason TEXT NOT NULL,
   received_at INTEGER NOT NULL,
@@ -169,6 +304,7 @@ CREATE TABLE held (
   topic TEXT,
   message_id TEXT,
   repeats INTEGER NOT NULL DEFAULT 0,
+  last_repeat_at INTEGER,
   body_bytes INTEGER NOT NULL,
   -- What the row counts against the bound.
   bytes INTEGER NOT NULL,

@@ -1,9 +1,12 @@
-//! Events as rows: of one delivery, or of one job in the order they are folded in.
+//! Events as rows: the list of them, those of one delivery, and those of one job or run in the order
+//! they are folded in.
 
 use rusqlite::{Row, Transaction, params};
 
 use crate::notification::event::JobState;
-use crate::store::records::{EventRecord, RowId, TimeSource};
+use crate::store::readers::listing;
+use crate::store::readers::query::{Lead, Query, Shape};
+use crate::store::records::{EventFilter, EventRecord, Listing, Page, PageKey, RowId, TimeSource};
 use crate::store::values::{read_json, read_time, read_word};
 
 /// The most events one detail shows: its last ones. A job has one to five, a run's message one for
@@ -23,10 +26,56 @@ const SELECT_OF_JOB: &str = "
     SELECT event.id, event.kind, event.delivery, event.owner, event.job, event.run, event.state,
       event.at, event.at_from, event.event, delivery.topic, delivery.received_at
     FROM event JOIN delivery ON delivery.id = event.delivery
-    WHERE event.owner = ?1 AND event.job = ?2 AND event.kind = 'job'
+    WHERE event.owner = ?1 AND event.job = ?2
     ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
       delivery.topic DESC, delivery.key DESC, event.position DESC
     LIMIT ?3";
+
+// The order of `runs.rs`, backwards too.
+const SELECT_OF_RUN: &str = "
+    SELECT event.id, event.kind, event.delivery, event.owner, event.job, event.run, event.state,
+      event.at, event.at_from, event.event, delivery.topic, delivery.received_at
+    FROM event JOIN delivery ON delivery.id = event.delivery
+    WHERE event.owner = ?1 AND event.run = ?2
+    ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
+      delivery.topic DESC, delivery.key DESC, event.position DESC
+    LIMIT ?3";
+
+// CROSS JOIN: SQLite then takes the tables in this order, and the order of the index is that of
+// the page.
+const LIST: Shape = Shape {
+    columns: "event.id, event.kind, event.delivery, event.owner, event.job, event.run, event.state,
+      event.at, event.at_from, event.event, delivery.topic, delivery.received_at",
+    table: "event",
+    join: " CROSS JOIN delivery ON delivery.id = event.delivery",
+    at: "event.at",
+    id: "event.id",
+    words: "",
+};
+
+pub(super) fn page(
+    tx: &Transaction<'_>,
+    filter: &EventFilter,
+    page: Page,
+) -> rusqlite::Result<Listing<EventRecord>> {
+    let rows = query(filter, page).run(tx, record)?;
+    Ok(listing(page, rows, |event: &EventRecord| PageKey {
+        at: event.at,
+        id: event.id,
+    }))
+}
+
+fn query(filter: &EventFilter, page: Page) -> Query {
+    let index = match filter.kind {
+        Some(_) => "event_by_kind",
+        None => "event_by_time",
+    };
+    Query::new(&LIST, Lead::Index(index), page)
+        .and("event.kind = :kind", ":kind", filter.kind.clone())
+        .and("event.at >= :from", ":from", filter.from.map(|at| at.0))
+        .and("event.at < :to", ":to", filter.to.map(|at| at.0))
+        .ordered()
+}
 
 /// Returns a delivery's events in the order of its message.
 pub(super) fn of_delivery(
@@ -44,8 +93,26 @@ pub(super) fn of_job(
     owner: &str,
     job: &str,
 ) -> rusqlite::Result<Vec<EventRecord>> {
-    let mut select = tx.prepare_cached(SELECT_OF_JOB)?;
-    let rows = select.query_map(params![owner, job, EVENTS_SHOWN_MAX], record)?;
+    of_entity(tx, SELECT_OF_JOB, owner, job)
+}
+
+/// Returns the events of a run and its activities in the order they are folded in.
+pub(super) fn of_run(
+    tx: &Transaction<'_>,
+    owner: &str,
+    run: &str,
+) -> rusqlite::Result<Vec<EventRecord>> {
+    of_entity(tx, SELECT_OF_RUN, owner, run)
+}
+
+fn of_entity(
+    tx: &Transaction<'_>,
+    sql: &str,
+    owner: &str,
+    id: &str,
+) -> rusqlite::Result<Vec<EventRecord>> {
+    let mut select = tx.prepare_cached(sql)?;
+    let rows = select.query_map(params![owner, id, EVENTS_SHOWN_MAX], record)?;
     let mut events: Vec<EventRecord> = rows.collect::<rusqlite::Result<_>>()?;
     events.reverse();
     Ok(events)
@@ -71,4 +138,73 @@ fn record(row: &Row<'_>) -> rusqlite::Result<EventRecord> {
         received_at: read_time(row, "received_at")?,
         event: read_json(row, "event")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::fixtures::{self, NOON, arrival, arrival_saying, renotify};
+
+    use super::*;
+
+    const START: &str = include_str!("../../../tests/data/workflow-start.json");
+
+    #[test]
+    fn the_list_has_every_kind_newest_first_and_each_filter_its_own() {
+        let test = fixtures::open();
+        test.append(renotify(arrival("m1", "j"), |notification| {
+            notification.published_at = Some(NOON.plus_ms(-5));
+        }));
+        test.append(arrival_saying("m2", NOON, START));
+        test.append(arrival_saying("m3", NOON.plus_ms(9_000), "not JSON"));
+        let kinds = |filter: EventFilter| {
+            let mut seen = Vec::new();
+            let mut after = None;
+            loop {
+                let listing = test
+                    .store
+                    .page_events(&filter, Page { limit: 1, after })
+                    .unwrap();
+                seen.extend(listing.items.into_iter().map(|event| event.kind));
+                after = listing.next;
+                if after.is_none() {
+                    return seen.join(" ");
+                }
+            }
+        };
+        let all = "unrecognized activity run job";
+        assert_eq!(kinds(EventFilter::default()), all);
+        for kind in all.split(' ') {
+            let filter = EventFilter {
+                kind: Some(kind.to_owned()),
+                ..EventFilter::default()
+            };
+            assert_eq!(kinds(filter), kind);
+        }
+        let between = EventFilter {
+            from: Some(NOON.plus_ms(-5)),
+            to: Some(NOON),
+            ..EventFilter::default()
+        };
+        assert_eq!(kinds(between), "job");
+    }
+
+    #[test]
+    fn no_list_scans_a_table_or_sorts_it() {
+        let test = fixtures::open();
+        let page = Page {
+            limit: 10,
+            after: None,
+        };
+        for kind in [None, Some("run".to_owned())] {
+            let filter = EventFilter {
+                kind,
+                from: Some(NOON),
+                to: Some(NOON),
+            };
+            let sql = query(&filter, page).sql;
+            let plan = fixtures::plan(&test.look(), &sql);
+            assert!(!plan.contains("SCAN"), "{sql}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        }
+    }
 }

@@ -2,14 +2,17 @@
 //!
 //! Pages go by (last event, number), newest first. The filters choose the index, here and not by
 //! SQLite, which knows nothing of how rare a value is: the rarest filter leads, the others are
-//! checked on the rows it finds. Only fixed pieces of SQL are put together; every value is bound.
+//! checked on the rows it finds.
 
-use rusqlite::{Row, ToSql, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use crate::notification::event::JobState;
-use crate::store::readers::{after, deliveries, events, listing, rows_to_ask};
+use crate::store::jobs::record;
+use crate::store::readers::query::{Lead, Query, Shape};
+use crate::store::readers::{deliveries, events, listing};
 use crate::store::records::{JobDetail, JobFilter, JobRecord, Listing, Page, PageKey, QueueRecord};
-use crate::store::values::{read_count, read_json, read_maybe_time, read_time, read_word};
+use crate::store::values::read_time;
+use crate::store::words;
 
 /// The most jobs that one id may name, one for each owner: a stranger who is let in cannot make a
 /// page endless.
@@ -18,19 +21,27 @@ const OWNERS_OF_ID_MAX: i64 = 100;
 /// The most regions one queue name is looked for in.
 const REGIONS_OF_QUEUE_MAX: i64 = 100;
 
-const SELECT: &str = "
-    SELECT id, job, owner, region, queue, run, workflow, type, state, raw_state, code,
-      error_group, message, user_data, input, submitted_at, started_at, finished_at, duration_ms,
-      events, deliveries, conflict, last_event_at, extra
-    FROM job";
-
-const ORDER: &str = " ORDER BY last_event_at DESC, id DESC LIMIT :limit";
+const LIST: Shape = Shape {
+    columns: "job.id, job.job, job.owner, job.region, job.queue, job.run, job.workflow, job.type,
+      job.state, job.raw_state, job.code, job.error_group, job.message, job.user_data, job.input,
+      job.submitted_at, job.started_at, job.finished_at, job.duration_ms, job.events,
+      job.deliveries, job.conflict, job.last_event_at, job.extra",
+    table: "job",
+    join: "",
+    at: "job.last_event_at",
+    id: "job.id",
+    words: "job_words",
+};
 
 const SELECT_OF_ID: &str = "
     SELECT id, job, owner, region, queue, run, workflow, type, state, raw_state, code,
       error_group, message, user_data, input, submitted_at, started_at, finished_at, duration_ms,
       events, deliveries, conflict, last_event_at, extra
     FROM job WHERE job = ?1 ORDER BY owner LIMIT ?2";
+
+const IS_JOB: &str = "SELECT EXISTS (SELECT 1 FROM job WHERE job = ?1)";
+
+const IS_RUN: &str = "SELECT EXISTS (SELECT 1 FROM job WHERE run = ?1)";
 
 const SELECT_REGIONS: &str = "SELECT region FROM queue WHERE name = ?1 ORDER BY region LIMIT ?2";
 
@@ -45,38 +56,6 @@ struct Numbered {
     job: JobRecord,
 }
 
-/// One `WHERE` clause, with what it leads by.
-struct Query {
-    sql: String,
-    values: Vec<(&'static str, Box<dyn ToSql>)>,
-}
-
-impl Query {
-    fn new(index: &str) -> Query {
-        // Behind the page before; for the first page that is every row.
-        let range = "(last_event_at, id) < (:after_at, :after_id)";
-        Query {
-            sql: format!("{SELECT} INDEXED BY {index} WHERE {range}"),
-            values: Vec::new(),
-        }
-    }
-
-    /// Adds `condition`, which has `name` in it, if there is a value for it.
-    fn and<T: ToSql + 'static>(
-        mut self,
-        condition: &str,
-        name: &'static str,
-        value: Option<T>,
-    ) -> Query {
-        if let Some(value) = value {
-            self.sql.push_str(" AND ");
-            self.sql.push_str(condition);
-            self.values.push((name, Box::new(value)));
-        }
-        self
-    }
-}
-
 /// The index that finds the fewest rows which a filter then throws away. A code is rarer than a
 /// failure, a failure rarer than a queue or a type, and most jobs succeed.
 fn leading_index(filter: &JobFilter) -> &'static str {
@@ -87,6 +66,8 @@ fn leading_index(filter: &JobFilter) -> &'static str {
         "job_by_state"
     } else if filter.queue.is_some() {
         "job_by_queue"
+    } else if filter.workflow.is_some() {
+        "job_by_workflow"
     } else if filter.job_type.is_some() {
         "job_by_type"
     } else if filter.state.is_some() {
@@ -96,25 +77,53 @@ fn leading_index(filter: &JobFilter) -> &'static str {
     }
 }
 
-fn query(filter: &JobFilter, region: Option<&str>, page: Page) -> Query {
-    let after = after(page);
-    let mut query = Query::new(leading_index(filter))
-        .and("queue = :queue", ":queue", filter.queue.clone())
-        .and("region = :region", ":region", region.map(str::to_owned))
-        .and("type = :type", ":type", filter.job_type.clone())
-        .and("state = :state", ":state", filter.state.map(JobState::word))
-        .and("code = :code", ":code", filter.code.clone())
+fn query(filter: &JobFilter, region: Option<&str>, lead: Lead, page: Page) -> Query {
+    Query::new(&LIST, lead, page)
+        .and("job.queue = :queue", ":queue", filter.queue.clone())
+        .and("job.region = :region", ":region", region.map(str::to_owned))
         .and(
-            "last_event_at >= :from",
+            "job.workflow = :workflow",
+            ":workflow",
+            filter.workflow.clone(),
+        )
+        .and("job.type = :type", ":type", filter.job_type.clone())
+        .and(
+            "job.state = :state",
+            ":state",
+            filter.state.map(JobState::word),
+        )
+        .and("job.code = :code", ":code", filter.code.clone())
+        .and(
+            "job.last_event_at >= :from",
             ":from",
             filter.from.map(|at| at.0),
         )
-        .and("last_event_at < :to", ":to", filter.to.map(|at| at.0));
-    query.sql.push_str(ORDER);
-    query.values.push((":after_at", Box::new(after.at.0)));
-    query.values.push((":after_id", Box::new(after.id)));
-    query.values.push((":limit", Box::new(rows_to_ask(page))));
-    query
+        .and("job.last_event_at < :to", ":to", filter.to.map(|at| at.0))
+}
+
+/// Returns the query for what a person typed: a job's id, a run's for its jobs, else words; `None`
+/// if there is no word in it.
+fn query_typed(
+    tx: &Transaction<'_>,
+    filter: &JobFilter,
+    typed: &str,
+    page: Page,
+) -> rusqlite::Result<Option<Query>> {
+    let is_there = |sql: &str| -> rusqlite::Result<bool> {
+        tx.prepare_cached(sql)?.query_row([typed], |row| row.get(0))
+    };
+    let id = Some(typed.to_owned());
+    let query = if is_there(IS_JOB)? {
+        query(filter, None, Lead::Few, page).and("job.job = :q", ":q", id)
+    } else if is_there(IS_RUN)? {
+        let lead = Lead::Index("job_by_run");
+        query(filter, None, lead, page).and("job.run = :q", ":q", id)
+    } else if let Some(question) = words::question(typed) {
+        query(filter, None, Lead::Words(question), page)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(query.ordered()))
 }
 
 pub(super) fn page(
@@ -123,7 +132,12 @@ pub(super) fn page(
     page: Page,
 ) -> rusqlite::Result<Listing<JobRecord>> {
     let mut rows = Vec::new();
-    if let Some(queue) = filter.queue.as_ref()
+    let typed = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
+    if let Some(typed) = typed {
+        if let Some(query) = query_typed(tx, filter, typed, page)? {
+            rows = run(tx, &query)?;
+        }
+    } else if let Some(queue) = filter.queue.as_ref()
         && leading_index(filter) == "job_by_queue"
     {
         // The index is by queue and region, so that a queue's newest jobs are found at once also
@@ -132,11 +146,11 @@ pub(super) fn page(
         let regions = select.query_map(params![queue, REGIONS_OF_QUEUE_MAX], |row| row.get(0))?;
         for region in regions {
             let region: String = region?;
-            rows.extend(run(tx, &query(filter, Some(&region), page))?);
+            rows.extend(run(tx, &by_index(filter, Some(&region), page))?);
         }
         rows.sort_by_key(|row| std::cmp::Reverse((row.job.last_event_at, row.id)));
     } else {
-        rows = run(tx, &query(filter, None, page))?;
+        rows = run(tx, &by_index(filter, None, page))?;
     }
     let listing = listing(page, rows, |row| PageKey {
         at: row.job.last_event_at,
@@ -148,15 +162,18 @@ pub(super) fn page(
     })
 }
 
+/// Returns the whole query of a page that the filters lead to.
+fn by_index(filter: &JobFilter, region: Option<&str>, page: Page) -> Query {
+    query(filter, region, Lead::Index(leading_index(filter)), page).ordered()
+}
+
 fn run(tx: &Transaction<'_>, query: &Query) -> rusqlite::Result<Vec<Numbered>> {
-    let values: Vec<(&str, &dyn ToSql)> = query
-        .values
-        .iter()
-        .map(|(name, value)| (*name, value.as_ref()))
-        .collect();
-    let mut select = tx.prepare_cached(&query.sql)?;
-    let rows = select.query_map(&values[..], numbered)?;
-    rows.collect()
+    query.run(tx, |row| {
+        Ok(Numbered {
+            id: row.get("id")?,
+            job: record(row)?,
+        })
+    })
 }
 
 pub(super) fn latest_by_queue(
@@ -184,7 +201,7 @@ pub(super) fn latest_by_queue(
             queue: Some(queue.name.clone()),
             ..JobFilter::default()
         };
-        let jobs = run(tx, &query(&filter, Some(&queue.region), first_page))?;
+        let jobs = run(tx, &by_index(&filter, Some(&queue.region), first_page))?;
         let wanted = usize::try_from(jobs_each).unwrap_or(usize::MAX);
         queue.latest = jobs.into_iter().take(wanted).map(|row| row.job).collect();
         // A queue whose jobs a higher rule has all moved elsewhere is none any more.
@@ -197,10 +214,10 @@ pub(super) fn latest_by_queue(
 
 pub(super) fn find(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Vec<JobDetail>> {
     let mut select = tx.prepare_cached(SELECT_OF_ID)?;
-    let jobs = select.query_map(params![id, OWNERS_OF_ID_MAX], numbered)?;
+    let jobs = select.query_map(params![id, OWNERS_OF_ID_MAX], record)?;
     let mut details = Vec::new();
     for job in jobs {
-        let job = job?.job;
+        let job = job?;
         let events = events::of_job(tx, &job.owner, &job.id)?;
         let deliveries = deliveries::of_events(tx, &events)?;
         details.push(JobDetail {
@@ -210,37 +227,6 @@ pub(super) fn find(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Vec<JobDe
         });
     }
     Ok(details)
-}
-
-fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
-    let input: Option<String> = row.get("input")?;
-    let job = JobRecord {
-        id: row.get("job")?,
-        owner: row.get("owner")?,
-        region: row.get("region")?,
-        queue: row.get("queue")?,
-        run: row.get("run")?,
-        workflow: row.get("workflow")?,
-        job_type: row.get("type")?,
-        state: read_word(row, "state", JobState::from_word)?,
-        raw_state: row.get("raw_state")?,
-        code: row.get("code")?,
-        group: row.get("error_group")?,
-        message: row.get("message")?,
-        user_data: row.get("user_data")?,
-        input: input.map(|_| read_json(row, "input")).transpose()?,
-        submitted_at: read_maybe_time(row, "submitted_at")?,
-        started_at: read_maybe_time(row, "started_at")?,
-        finished_at: read_maybe_time(row, "finished_at")?,
-        duration_ms: row.get("duration_ms")?,
-        events: read_count(row, "events")?,
-        deliveries: read_count(row, "deliveries")?,
-        conflict: row.get("conflict")?,
-        last_event_at: read_time(row, "last_event_at")?,
-        extra: read_json(row, "extra")?,
-    };
-    let id = row.get("id")?;
-    Ok(Numbered { id, job })
 }
 
 #[cfg(test)]
@@ -360,6 +346,7 @@ mod tests {
             (queue("q1"), "ecba"),
             (queue("q2"), "fd"),
             (queue("none"), ""),
+            (filter(|f| f.workflow = text("none")), ""),
             (state(JobState::Failed), "fe"),
             (state(JobState::Succeeded), "dcba"),
             (snapshots, "f"),
@@ -401,7 +388,7 @@ mod tests {
             .iter()
             .map(|(filter, _)| {
                 let region = (leading_index(filter) == "job_by_queue").then_some("r1");
-                query(filter, region, first).sql
+                by_index(filter, region, first).sql
             })
             .collect();
         queries.push(SELECT_OF_ID.to_owned());

@@ -17,17 +17,22 @@ use crate::notification::source::SourceId;
 use crate::store::errors::ReadError;
 use crate::store::open::STATEMENTS_KEPT;
 use crate::store::records::{
-    Attention, DeliveryDetail, DeliveryRecord, HeldDetail, HeldRecord, JobDetail, JobFilter,
-    JobRecord, Listing, PAGE_ROWS_MAX, Page, PageKey, QueueRecord, RefusalCount, RefusalDetail,
-    RefusalRecord, RowId, StrayRecord,
+    ActivityFilter, ActivityRecord, Attention, DeliveryDetail, DeliveryRecord, EventFilter,
+    EventRecord, HeldDetail, HeldRecord, JobDetail, JobFilter, JobRecord, Listing, PAGE_ROWS_MAX,
+    Page, PageKey, QueueRecord, RefusalCount, RefusalDetail, RefusalRecord, RollUpRecord,
+    RollUpSpan, RowId, RunDetail, RunFilter, RunRecord, StrayRecord, WorkflowRecord,
 };
+use crate::store::rollups::{self, ROLL_UP_ROWS_MAX};
 use crate::store::{Allowance, KeptCertificate, Store, unpoisoned};
 
+mod activities;
 mod deliveries;
 mod events;
 mod held;
 mod jobs;
+mod query;
 mod refusals;
+mod runs;
 mod sources;
 
 /// How much reading there may be at once and for how long.
@@ -158,7 +163,8 @@ impl Store {
             .read(|tx| jobs::latest_by_queue(tx, queues, jobs_each))
     }
 
-    /// Returns one page of the jobs that pass `filter`, newest event first.
+    /// Returns one page of the jobs that pass `filter`, newest event first; by words, the job first
+    /// heard of last comes first.
     pub fn page_jobs(
         &self,
         filter: &JobFilter,
@@ -170,6 +176,78 @@ impl Store {
     /// Returns the jobs with this id, one for each owner.
     pub fn find_jobs(&self, id: &str) -> Result<Vec<JobDetail>, ReadError> {
         self.inner.readers.read(|tx| jobs::find(tx, id))
+    }
+
+    /// Returns the `workflows` workflows with the newest events, each with its newest runs.
+    pub fn latest_by_workflow(
+        &self,
+        workflows: u32,
+        runs_each: u32,
+    ) -> Result<Vec<WorkflowRecord>, ReadError> {
+        let known = &self.inner.workflows;
+        self.inner
+            .readers
+            .read(|tx| runs::latest_by_workflow(tx, known, workflows, runs_each))
+    }
+
+    /// Returns one page of the runs that pass `filter`, newest event first. By words it is the run
+    /// first heard of last that comes first; they are looked for in object, user data and the names
+    /// of workflow and activities.
+    pub fn page_runs(
+        &self,
+        filter: &RunFilter,
+        page: Page,
+    ) -> Result<Listing<RunRecord>, ReadError> {
+        let known = &self.inner.workflows;
+        self.inner
+            .readers
+            .read(|tx| runs::page(tx, known, filter, page))
+    }
+
+    /// Returns the runs with this id, one for each owner.
+    pub fn find_runs(&self, id: &str) -> Result<Vec<RunDetail>, ReadError> {
+        let known = &self.inner.workflows;
+        self.inner.readers.read(|tx| runs::find(tx, known, id))
+    }
+
+    /// Returns one page of the activities that pass `filter`, newest event first.
+    pub fn page_activities(
+        &self,
+        filter: &ActivityFilter,
+        page: Page,
+    ) -> Result<Listing<ActivityRecord>, ReadError> {
+        let known = &self.inner.workflows;
+        self.inner
+            .readers
+            .read(|tx| activities::page(tx, known, filter, page))
+    }
+
+    /// Returns one page of the events that pass `filter`, newest first by when they happened.
+    pub fn page_events(
+        &self,
+        filter: &EventFilter,
+        page: Page,
+    ) -> Result<Listing<EventRecord>, ReadError> {
+        self.inner.readers.read(|tx| events::page(tx, filter, page))
+    }
+
+    /// Returns the roll-ups of the minutes or hours that begin in `from` (included) to `to` (not),
+    /// by time, then lane; [`ReadError::TooSlow`] if there are more than [`ROLL_UP_ROWS_MAX`].
+    pub fn roll_ups(
+        &self,
+        span: RollUpSpan,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<RollUpRecord>, ReadError> {
+        let now = self.inner.workflows.now();
+        let rows = self
+            .inner
+            .readers
+            .read(|tx| rollups::read(tx, span, from, to, now))?;
+        if rows.len() > ROLL_UP_ROWS_MAX {
+            return Err(ReadError::TooSlow);
+        }
+        Ok(rows)
     }
 
     /// Returns one page of the deliveries, newest arrival first.

@@ -4,11 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use crate::mps::failure;
-use crate::notification::event::JobState;
 use crate::store::records::{DeliveryRecord, EventRecord, JobDetail, JobRecord};
 use crate::web::error::{PageError, What};
-use crate::web::json::JOB_KNOWN;
+use crate::web::json::OWNED_KNOWN;
 use crate::web::lists::{Given, JobsQuery, List, encode_cursor, encoded};
+use crate::web::pages::filters::{self, Chip};
 use crate::web::pages::{Frame, Pager, Section, message, respond, words};
 use crate::web::reads::read;
 use crate::web::state::AppState;
@@ -16,14 +16,6 @@ use crate::web::state::AppState;
 /// Events or deliveries of one thing that its page lists: a message may give thousands of events.
 /// The JSON beside has all of them.
 pub const LISTED_MAX: usize = 200;
-
-/// The lengths of time that the filters offer as links.
-const SINCE: [(&str, &str); 4] = [
-    ("", "any time"),
-    ("1h", "last hour"),
-    ("24h", "last 24 h"),
-    ("7d", "last 7 days"),
-];
 
 /// The table of jobs.
 #[derive(Template)]
@@ -35,43 +27,22 @@ pub struct JobsPage {
     pub pager: Pager,
 }
 
-/// A filter as a link.
-struct Chip {
-    text: &'static str,
-    link: String,
-    is_on: bool,
-}
-
 impl JobsPage {
     fn states(&self) -> Vec<Chip> {
-        let words = JobState::ALL.map(JobState::word);
-        let states = words.map(|word| self.chip("state", word, word));
-        let any = self.chip("state", "", "any state");
-        [any].into_iter().chain(states).collect()
+        filters::states("/jobs", &self.given)
     }
 
     fn since(&self) -> Vec<Chip> {
-        let chips = SINCE.map(|(value, text)| self.chip("from", value, text));
-        chips.into_iter().collect()
+        filters::since("/jobs", &self.given)
     }
 
-    /// Returns the link that changes one filter; the cursor goes, since it was a place among others.
-    fn chip(&self, name: &str, value: &str, text: &'static str) -> Chip {
-        Chip {
-            text,
-            link: self
-                .given
-                .with("cursor", "")
-                .with(name, value)
-                .link("/jobs"),
-            is_on: self.given.text(name) == value,
-        }
+    /// Tells whether the table has a column for runs: where no workflow is in use it would be empty.
+    fn has_runs(&self) -> bool {
+        self.jobs.iter().any(|job| job.run.is_some())
     }
 
     fn is_filtered(&self) -> bool {
-        let is_filter = |name: &&&str| !matches!(**name, "limit" | "cursor");
-        let mut filters = JobsQuery::KNOWN.iter().filter(is_filter);
-        filters.any(|name| self.given.find(name).is_some())
+        filters::is_filtered(&self.given, JobsQuery::KNOWN)
     }
 }
 
@@ -165,7 +136,7 @@ pub async fn show(
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let given = Given::parse(request.query_string(), JOB_KNOWN)?;
+    let given = Given::parse(request.query_string(), OWNED_KNOWN)?;
     let id = id.into_inner();
     let asked = id.clone();
     let (mut found, attention) = read(&state, move |store| {

@@ -15,21 +15,27 @@ use crate::web::error::PageError;
 use crate::web::lists::Given;
 use crate::web::state::AppState;
 
+pub mod activities;
 pub mod deliveries;
+pub mod events;
 pub mod explanation;
+pub mod filters;
 pub mod held;
 pub mod jobs;
 pub mod message;
 pub mod notice;
 pub mod overview;
 pub mod refusals;
+pub mod runs;
 pub mod trouble;
 pub mod words;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_runs;
 
 const CONTENT_TYPE: &str = "text/html; charset=utf-8";
 
@@ -88,6 +94,9 @@ impl Frame {
 pub enum Section {
     Overview,
     Jobs,
+    Runs,
+    Activities,
+    Events,
     Deliveries,
     Held,
     Refusals,
@@ -100,6 +109,9 @@ impl Section {
         match self {
             Section::Overview => "overview",
             Section::Jobs => "jobs",
+            Section::Runs => "runs",
+            Section::Activities => "activities",
+            Section::Events => "events",
             Section::Deliveries => "deliveries",
             Section::Held => "held",
             Section::Refusals => "refusals",

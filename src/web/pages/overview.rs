@@ -1,10 +1,10 @@
-//! `/`: what needs a person, and the latest jobs of each queue; or, before the first push, how to
-//! connect.
+//! `/`: what needs a person, the latest jobs of each queue and the latest runs of each workflow; or,
+//! before the first push, how to connect.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::store::records::{Attention, Page, QueueRecord};
+use crate::store::records::{Attention, Page, QueueRecord, WorkflowRecord};
 use crate::web::error::PageError;
 use crate::web::lists::Given;
 use crate::web::pages::{Frame, Section, respond, words};
@@ -17,6 +17,12 @@ const QUEUES_MAX: u32 = 50;
 /// Jobs shown of each: enough to see a run of failures, few enough for several queues a screen.
 const JOBS_EACH: u32 = 8;
 
+/// Workflows shown, the ones with the newest runs first.
+const WORKFLOWS_MAX: u32 = 50;
+
+/// Runs shown of each: fewer than jobs, since one stands for several jobs.
+const RUNS_EACH: u32 = 5;
+
 /// The overview.
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -24,7 +30,8 @@ pub struct OverviewPage {
     pub frame: Frame,
     pub attention: Attention,
     pub queues: Vec<QueueRecord>,
-    /// Something was let in, if no job.
+    pub workflows: Vec<WorkflowRecord>,
+    /// Something was let in, if no job and no run.
     pub has_deliveries: bool,
     /// The URL to register with SMQ.
     pub endpoint: String,
@@ -34,6 +41,10 @@ impl OverviewPage {
     fn needs_attention(&self) -> bool {
         self.attention != Attention::default()
     }
+
+    fn is_empty(&self) -> bool {
+        self.queues.is_empty() && self.workflows.is_empty()
+    }
 }
 
 /// Answers `/`.
@@ -42,19 +53,22 @@ pub async fn show(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
     Given::parse(request.query_string(), &[])?;
-    let (attention, queues, has_deliveries) = read(&state, |store| {
+    let (attention, queues, workflows, has_deliveries) = read(&state, |store| {
         let queues = store.latest_by_queue(QUEUES_MAX, JOBS_EACH)?;
+        let workflows = store.latest_by_workflow(WORKFLOWS_MAX, RUNS_EACH)?;
         let newest = store.page_deliveries(Page {
             limit: 1,
             after: None,
         })?;
-        Ok((store.attention()?, queues, !newest.items.is_empty()))
+        let has_deliveries = !newest.items.is_empty();
+        Ok((store.attention()?, queues, workflows, has_deliveries))
     })
     .await?;
     respond(&OverviewPage {
         frame: Frame::new(&state, Section::Overview, "Overview", attention),
         attention,
         queues,
+        workflows,
         has_deliveries,
         endpoint: state.endpoint.clone(),
     })

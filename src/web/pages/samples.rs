@@ -12,8 +12,9 @@ use crate::notification::event::{JobState, MediaObject};
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::notification::source::SourceId;
 use crate::store::records::{
-    DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail, JobRecord,
-    RefusalDetail, RefusalRecord, TimeSource,
+    ActivityRecord, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail,
+    JobRecord, RefusalDetail, RefusalRecord, RunDetail, RunOutcome, RunRecord, TimeSource,
+    WorkflowName, WorkflowRecord,
 };
 
 /// Ends attributes, elements and comments, opens a script, and is an address that runs.
@@ -26,9 +27,21 @@ fn nasty() -> Option<String> {
     Some(NASTY.to_owned())
 }
 
-pub(crate) fn job() -> JobRecord {
+fn extra() -> Map<String, Value> {
     let mut extra = Map::new();
     extra.insert(NASTY.to_owned(), Value::String(NASTY.to_owned()));
+    extra
+}
+
+fn input() -> MediaObject {
+    MediaObject {
+        bucket: nasty(),
+        location: nasty(),
+        object: nasty(),
+    }
+}
+
+pub(crate) fn job() -> JobRecord {
     JobRecord {
         id: NASTY.to_owned(),
         owner: NASTY.to_owned(),
@@ -43,11 +56,7 @@ pub(crate) fn job() -> JobRecord {
         group: nasty(),
         message: nasty(),
         user_data: nasty(),
-        input: Some(MediaObject {
-            bucket: nasty(),
-            location: nasty(),
-            object: nasty(),
-        }),
+        input: Some(input()),
         submitted_at: Some(AT),
         started_at: Some(AT),
         finished_at: Some(AT),
@@ -56,7 +65,92 @@ pub(crate) fn job() -> JobRecord {
         deliveries: 1,
         conflict: true,
         last_event_at: AT,
-        extra,
+        extra: extra(),
+    }
+}
+
+/// A job that is an activity's: it has a run and a workflow, and no queue.
+pub(crate) fn job_of_run() -> JobRecord {
+    JobRecord {
+        queue: None,
+        ..job()
+    }
+}
+
+fn workflow_name() -> WorkflowName {
+    WorkflowName {
+        id: nasty(),
+        name: nasty(),
+    }
+}
+
+pub(crate) fn run() -> RunRecord {
+    RunRecord {
+        id: NASTY.to_owned(),
+        owner: NASTY.to_owned(),
+        region: NASTY.to_owned(),
+        workflow: workflow_name(),
+        media_id: nasty(),
+        input: Some(input()),
+        user_data: nasty(),
+        outcome: RunOutcome::Stale,
+        nothing_done: true,
+        raw_state: nasty(),
+        code: nasty(),
+        group: nasty(),
+        message: nasty(),
+        created_at: Some(AT),
+        finished_at: Some(AT),
+        duration_ms: Some(1),
+        events: 1,
+        deliveries: 1,
+        conflict: true,
+        last_event_at: AT,
+        extra: extra(),
+        activities: vec![activity(), activity()],
+    }
+}
+
+pub(crate) fn activity() -> ActivityRecord {
+    ActivityRecord {
+        run: NASTY.to_owned(),
+        owner: NASTY.to_owned(),
+        region: NASTY.to_owned(),
+        workflow: workflow_name(),
+        name: NASTY.to_owned(),
+        activity_type: NASTY.to_owned(),
+        job: nasty(),
+        template_id: nasty(),
+        state: JobState::Failed,
+        raw_state: nasty(),
+        code: nasty(),
+        group: nasty(),
+        message: nasty(),
+        started_at: Some(AT),
+        finished_at: Some(AT),
+        duration_ms: Some(1),
+        conflict: true,
+        last_event_at: AT,
+        extra: extra(),
+    }
+}
+
+pub(crate) fn run_detail() -> RunDetail {
+    RunDetail {
+        run: run(),
+        events: events(),
+        deliveries: vec![delivery()],
+    }
+}
+
+pub(crate) fn workflow() -> WorkflowRecord {
+    WorkflowRecord {
+        id: NASTY.to_owned(),
+        name: nasty(),
+        owner: NASTY.to_owned(),
+        region: NASTY.to_owned(),
+        last_event_at: AT,
+        latest: vec![run()],
     }
 }
 
@@ -84,7 +178,7 @@ pub(crate) fn delivery() -> DeliveryRecord {
     }
 }
 
-pub(crate) fn event() -> EventRecord {
+pub(crate) fn event_of_job() -> EventRecord {
     EventRecord {
         id: 1,
         kind: "job".to_owned(),
@@ -96,14 +190,31 @@ pub(crate) fn event() -> EventRecord {
         at: AT,
         at_from: TimeSource::Arrival,
         received_at: AT,
-        event: json!({ "kind": NASTY }),
+        event: json!({ "kind": NASTY, "job_type": NASTY }),
     }
+}
+
+/// One event of each kind.
+pub(crate) fn events() -> Vec<EventRecord> {
+    let of = |kind: &str, subject, event| EventRecord {
+        kind: kind.to_owned(),
+        subject,
+        event,
+        ..event_of_job()
+    };
+    let activity = json!({ "name": NASTY, "activity_type": NASTY });
+    vec![
+        event_of_job(),
+        of("run", nasty(), json!({ "part": NASTY })),
+        of("activity", nasty(), activity),
+        of("unrecognized", None, json!({ "reason": NASTY })),
+    ]
 }
 
 pub(crate) fn job_detail() -> JobDetail {
     JobDetail {
         job: job(),
-        events: vec![event()],
+        events: events(),
         deliveries: vec![delivery()],
     }
 }
@@ -113,7 +224,7 @@ pub(crate) fn delivery_detail() -> DeliveryDetail {
         delivery: delivery(),
         capture: capture(),
         message: NASTY.as_bytes().to_vec(),
-        events: vec![event()],
+        events: events(),
     }
 }
 

@@ -7,14 +7,19 @@ use askama::Template;
 use scraper::{Html, Selector};
 
 use crate::clock::Timestamp;
-use crate::store::records::{Attention, QueueRecord, RefusalCount, StrayRecord};
-use crate::web::lists::{Given, encoded};
+use crate::store::records::{
+    Attention, QueueRecord, RefusalCount, RunDetail, StrayRecord, WorkflowRecord,
+};
+use crate::web::lists::{ActivitiesQuery, EventsQuery, Given, JobsQuery, RunsQuery, encoded};
+use crate::web::pages::activities::ActivitiesPage;
 use crate::web::pages::deliveries::{DeliveriesPage, DeliveryPage};
+use crate::web::pages::events::EventsPage;
 use crate::web::pages::held::{Found, HeldListPage, HeldPage};
 use crate::web::pages::jobs::{JobPage, JobView, JobsPage};
 use crate::web::pages::notice::Notice;
 use crate::web::pages::overview::OverviewPage;
 use crate::web::pages::refusals::{RefusalPage, RefusalsPage};
+use crate::web::pages::runs::{RunPage, RunView, RunsPage};
 use crate::web::pages::samples::{self, NASTY};
 use crate::web::pages::trouble::TroublePage;
 use crate::web::pages::{Frame, Pager, Section};
@@ -25,7 +30,7 @@ const ATTENTION: Attention = Attention {
     strays: 3,
 };
 
-fn frame() -> Frame {
+pub(super) fn frame() -> Frame {
     Frame {
         title: NASTY.to_owned(),
         section: Section::Jobs,
@@ -42,11 +47,12 @@ fn pager() -> Pager {
     }
 }
 
-fn overview(queues: Vec<QueueRecord>, is_test: bool) -> String {
+fn overview(queues: Vec<QueueRecord>, workflows: Vec<WorkflowRecord>, is_test: bool) -> String {
     let page = OverviewPage {
         frame: Frame { is_test, ..frame() },
         attention: ATTENTION,
         queues,
+        workflows,
         has_deliveries: false,
         endpoint: NASTY.to_owned(),
     };
@@ -83,12 +89,16 @@ fn pages() -> Vec<(&'static str, String)> {
     let delivery = DeliveryPage::of(frame(), notice, samples::delivery_detail());
     let held = HeldPage::of(frame(), notice, found);
     let refusal = RefusalPage::of(frame(), samples::refusal_detail());
+    let run = run_page(vec![samples::run_detail(), samples::run_detail()]);
+    let workflows = vec![samples::workflow()];
     let mut pages = lists();
+    pages.extend(lists_of_runs());
     pages.extend([
-        ("overview", overview(vec![queue], true)),
-        ("overview, empty", overview(vec![], false)),
-        ("overview, empty and test", overview(vec![], true)),
+        ("overview", overview(vec![queue], workflows, true)),
+        ("overview, empty", overview(vec![], vec![], false)),
+        ("overview, empty and test", overview(vec![], vec![], true)),
         ("job", job.render().unwrap()),
+        ("run", run),
         ("delivery", delivery.render().unwrap()),
         ("held", held.render().unwrap()),
         ("refusal", refusal.render().unwrap()),
@@ -98,11 +108,14 @@ fn pages() -> Vec<(&'static str, String)> {
 }
 
 fn lists() -> Vec<(&'static str, String)> {
-    let given = format!("queue={0}&type={0}&code={0}", encoded(NASTY));
+    let given = format!(
+        "queue={0}&workflow={0}&type={0}&code={0}&q={0}",
+        encoded(NASTY)
+    );
     let jobs = JobsPage {
         frame: frame(),
-        jobs: vec![samples::job()],
-        given: Given::parse(&given, &["queue", "type", "code"]).unwrap(),
+        jobs: vec![samples::job(), samples::job_of_run()],
+        given: Given::parse(&given, JobsQuery::KNOWN).unwrap(),
         pager: pager(),
     };
     let deliveries = DeliveriesPage {
@@ -143,12 +156,49 @@ fn lists() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn page_called(wanted: &str) -> Html {
+fn lists_of_runs() -> Vec<(&'static str, String)> {
+    let given = format!("workflow={0}&q={0}", encoded(NASTY));
+    let runs = RunsPage {
+        frame: frame(),
+        runs: vec![samples::run()],
+        given: Given::parse(&given, RunsQuery::KNOWN).unwrap(),
+        pager: pager(),
+    };
+    let given = format!("run={0}&workflow={0}&type={0}&code={0}", encoded(NASTY));
+    let activities = ActivitiesPage {
+        frame: frame(),
+        activities: vec![samples::activity()],
+        given: Given::parse(&given, ActivitiesQuery::KNOWN).unwrap(),
+        pager: pager(),
+    };
+    let given = format!("from={}", encoded(NASTY));
+    let events = EventsPage {
+        frame: frame(),
+        events: samples::events(),
+        given: Given::parse(&given, EventsQuery::KNOWN).unwrap(),
+        pager: pager(),
+    };
+    vec![
+        ("runs", runs.render().unwrap()),
+        ("activities", activities.render().unwrap()),
+        ("events", events.render().unwrap()),
+    ]
+}
+
+pub(super) fn run_page(details: Vec<RunDetail>) -> String {
+    let page = RunPage {
+        frame: frame(),
+        runs: details.into_iter().map(RunView::of).collect(),
+    };
+    page.render().unwrap()
+}
+
+pub(super) fn page_called(wanted: &str) -> Html {
     let mut pages = pages().into_iter().filter(|(name, _)| *name == wanted);
     Html::parse_document(&pages.next().unwrap().1)
 }
 
-fn count(page: &Html, selector: &str) -> usize {
+pub(super) fn count(page: &Html, selector: &str) -> usize {
     page.select(&Selector::parse(selector).unwrap()).count()
 }
 

@@ -4,8 +4,11 @@
 //! and each page says so.
 
 use crate::clock::Timestamp;
-use crate::notification::event::MediaObject;
-use crate::store::records::TimeSource;
+use crate::mps::failure;
+use crate::notification::event::{JobState, MediaObject};
+use crate::store::records::{
+    ActivityRecord, EventRecord, TimeSource, WorkflowName, WorkflowRecord,
+};
 use crate::web::lists::encoded;
 
 /// Returns `2024-05-06 08:00:01`, for people; the `datetime` attribute beside has the milliseconds.
@@ -58,6 +61,47 @@ pub fn latest_text(queue: &str) -> String {
     format!("Latest jobs of queue {queue}")
 }
 
+/// Returns the caption of a workflow's table.
+pub fn latest_runs_text(workflow: &str) -> String {
+    format!("Latest runs of workflow {workflow}")
+}
+
+/// Returns how many activities there are and how many of them failed.
+pub fn activities_text(activities: &[ActivityRecord]) -> String {
+    let is_failed = |activity: &&ActivityRecord| activity.state == JobState::Failed;
+    let failed = activities.iter().filter(is_failed).count();
+    match (failed, activities.len()) {
+        (0, all) => format!("{all}"),
+        (failed, all) => format!("{failed} of {all} failed"),
+    }
+}
+
+/// Returns what a workflow is called: its name, else its id.
+pub fn workflow_text(workflow: &WorkflowName) -> Option<&str> {
+    let name = workflow.name.as_deref().filter(|name| !name.is_empty());
+    name.or(workflow.id.as_deref())
+}
+
+/// Returns what a workflow of the overview is called.
+pub fn known_workflow_text(workflow: &WorkflowRecord) -> &str {
+    let name = workflow.name.as_deref().filter(|name| !name.is_empty());
+    name.unwrap_or(&workflow.id)
+}
+
+/// Returns what else there is to say of an event in a list: which activity it is of, or why it was
+/// not understood. Read leniently, since an older version of this program may have stored it.
+pub fn event_text(event: &EventRecord) -> Option<String> {
+    let text = |name: &str| event.event.get(name)?.as_str().filter(|it| !it.is_empty());
+    let texts: &[&str] = match event.kind.as_str() {
+        "job" => &["job_type"],
+        "run" => &["part"],
+        "activity" => &["name", "activity_type"],
+        _ => &["reason"],
+    };
+    let texts: Vec<&str> = texts.iter().filter_map(|name| text(name)).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
+}
+
 /// Returns where an event's time came from, for behind the time.
 pub fn time_source_text(from: &TimeSource) -> &'static str {
     match from {
@@ -77,6 +121,26 @@ pub fn queue_link(name: &str) -> String {
     format!("/jobs?queue={}", encoded(name))
 }
 
+/// Returns the address of a run's page.
+pub fn run_link(id: &str) -> String {
+    format!("/runs/{}", encoded(id))
+}
+
+/// Returns the address of the list of a workflow's runs.
+pub fn workflow_link(id: &str) -> String {
+    format!("/runs?workflow={}", encoded(id))
+}
+
+/// Returns the address of the list of activities that failed with `code`.
+pub fn activity_code_link(code: &str) -> String {
+    format!("/activities?code={}", encoded(code))
+}
+
+/// Returns what usually is behind `code`, if that is known.
+pub fn hint(code: &str) -> Option<&'static str> {
+    failure::hint(code)
+}
+
 /// Returns the address of the list of jobs that failed with `code`.
 pub fn code_link(code: &str) -> String {
     format!("/jobs?code={}", encoded(code))
@@ -93,7 +157,10 @@ pub fn media_text(input: &MediaObject) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::web::pages::samples;
 
     #[test]
     fn lengths_of_time_are_short_and_true() {
@@ -137,7 +204,67 @@ mod tests {
     }
 
     #[test]
+    fn the_failed_among_the_activities_are_counted() {
+        let with = |state| ActivityRecord {
+            state,
+            ..samples::activity()
+        };
+        let cases = [
+            (vec![], "0"),
+            (vec![JobState::Succeeded, JobState::Cancelled], "2"),
+            (vec![JobState::Succeeded, JobState::Failed], "1 of 2 failed"),
+        ];
+        for (states, expected) in cases {
+            let activities: Vec<_> = states.into_iter().map(with).collect();
+            assert_eq!(activities_text(&activities), expected);
+        }
+    }
+
+    #[test]
+    fn a_workflow_without_a_name_is_called_by_its_id() {
+        let check = |id: Option<&str>, name: Option<&str>, expected: Option<&str>| {
+            let workflow = WorkflowName {
+                id: id.map(str::to_owned),
+                name: name.map(str::to_owned),
+            };
+            assert_eq!(workflow_text(&workflow), expected);
+        };
+        check(Some("w1"), Some("示例"), Some("示例"));
+        check(Some("w1"), Some(""), Some("w1"));
+        check(Some("w1"), None, Some("w1"));
+        check(None, Some("示例"), Some("示例"));
+        check(None, None, None);
+    }
+
+    #[test]
+    fn an_event_says_which_activity_it_is_of_or_why_it_was_not_understood() {
+        let check = |kind: &str, event: Value, expected: Option<&str>| {
+            let event = EventRecord {
+                kind: kind.to_owned(),
+                event,
+                ..samples::event_of_job()
+            };
+            assert_eq!(event_text(&event).as_deref(), expected);
+        };
+        let activity = json!({"name": "HD", "activity_type": "Transcode"});
+        check("activity", activity, Some("HD, Transcode"));
+        let nameless = json!({"name": "", "activity_type": "Transcode"});
+        check("activity", nameless, Some("Transcode"));
+        check("run", json!({"part": "report"}), Some("report"));
+        check("job", json!({"job_type": null}), None);
+        check(
+            "unrecognized",
+            json!({"reason": "no JSON"}),
+            Some("no JSON"),
+        );
+        check("unrecognized", json!(7), None);
+    }
+
+    #[test]
     fn an_id_stays_one_segment_of_its_link() {
         assert_eq!(job_link("a/b?c#\"é"), "/jobs/a%2Fb%3Fc%23%22%C3%A9");
+        assert_eq!(run_link("a/b?c#\"é"), "/runs/a%2Fb%3Fc%23%22%C3%A9");
+        assert_eq!(workflow_link("a&b=c"), "/runs?workflow=a%26b%3Dc");
+        assert_eq!(activity_code_link("a&b=c"), "/activities?code=a%26b%3Dc");
     }
 }

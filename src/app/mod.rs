@@ -4,6 +4,8 @@
 //! store, [`App::run`] serves until it is told to stop. Stopping goes step by step: no new
 //! connections, the requests under way are answered, the writer commits what is in its inbox, the
 //! log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
+//!
+//! `demo.rs` and `rebuild.rs` work on a database without any server.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -29,6 +31,9 @@ use crate::store::{Purpose, Store, StoreOptions};
 use crate::web::dashboard;
 use crate::web::receiver::{self, InFlight, Paths};
 use crate::web::state::AppState;
+
+pub mod demo;
+pub mod rebuild;
 
 /// What a server holds at most, in number and bytes; tests make it small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +62,10 @@ impl Default for Bounds {
 
 /// Threads that serve each listener. One writer thread is behind them all, so more would only wait.
 const WORKERS: usize = 2;
+
+/// How long a push waits for its commit: SMQ hangs up after 5 s, and what came before the wait and
+/// the answer need the rest.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 
 /// Connections to each listener at once; beyond it new ones wait in the kernel's queue. SMQ opens
 /// few. With both listeners it stays below 1,024, the usual bound on open files, and a stranger who
@@ -229,7 +238,9 @@ fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions
         inbox_commands_max: bounds.inbox_commands,
         inbox_bytes_max: bounds.inbox_bytes,
         held_bytes_max: bounds.held_bytes,
+        answer_within: ANSWER_WITHIN,
         queues: config.queues.clone(),
+        workflows: config.workflows.clone(),
         clock: clock.clone(),
     }
 }

@@ -1,0 +1,146 @@
+//! The queues and workflows that messages named, and what the configuration says of workflows.
+//!
+//! A lane's row holds only what may be merged in any order: the newest time of an event, and for a
+//! workflow the newest name by publish time, of names published together the greatest. So it is
+//! the same whatever came first, and saying the same thing twice changes nothing.
+//!
+//! A name and an age from the configuration are not stored: they are looked up when a run is read,
+//! so that changing them needs no rebuild.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Transaction, params};
+
+use crate::clock::{Clock, Timestamp};
+use crate::notification::event::Event;
+use crate::store::fold::JobPart;
+use crate::store::fold_run::RunPart;
+use crate::store::{STALE_AFTER_MS, WorkflowRule};
+
+const UPSERT_QUEUE: &str = "
+    INSERT INTO queue (name, region, last_event_at) VALUES (?1, ?2, ?3)
+    ON CONFLICT (name, region) DO UPDATE SET last_event_at = excluded.last_event_at
+    WHERE excluded.last_event_at > last_event_at";
+
+const UPSERT_WORKFLOW: &str = "
+    INSERT INTO workflow (owner, region, id, name, named_at, last_event_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT (owner, region, id) DO UPDATE SET
+      name = CASE WHEN (excluded.named_at, excluded.name) > (named_at, COALESCE(name, ''))
+        THEN excluded.name ELSE name END,
+      named_at = MAX(named_at, excluded.named_at),
+      last_event_at = MAX(last_event_at, excluded.last_event_at)
+    WHERE excluded.last_event_at > last_event_at
+      OR (excluded.named_at, excluded.name) > (named_at, COALESCE(name, ''))";
+
+/// A workflow's newest event, and its newest name with when that was published.
+type Newest<'a> = (Timestamp, Option<(i64, &'a str)>);
+
+/// When a name was published that came without a publish time: before every other.
+const NAMED_AT_UNKNOWN: i64 = i64::MIN;
+
+/// Makes the queues of a job's events known.
+pub(super) fn note_queues(tx: &Transaction<'_>, parts: &[JobPart]) -> rusqlite::Result<()> {
+    let mut newest: BTreeMap<(&str, &str), Timestamp> = BTreeMap::new();
+    for part in parts {
+        if let Some(queue) = &part.queue {
+            let at = newest.entry((queue, &part.region)).or_insert(part.at);
+            *at = part.at.max(*at);
+        }
+    }
+    for ((queue, region), at) in newest {
+        let mut upsert = tx.prepare_cached(UPSERT_QUEUE)?;
+        upsert.execute(params![queue, region, at.0])?;
+    }
+    Ok(())
+}
+
+/// Makes the workflows of a run's events known.
+pub(super) fn note_workflows(
+    tx: &Transaction<'_>,
+    owner: &str,
+    parts: &[RunPart],
+) -> rusqlite::Result<()> {
+    let mut newest: BTreeMap<(&str, &str), Newest<'_>> = BTreeMap::new();
+    for part in parts {
+        let Event::Run(run) = &part.event else {
+            continue;
+        };
+        let Some(workflow) = &run.workflow_id else {
+            continue;
+        };
+        let named_at = part.published_at.map_or(NAMED_AT_UNKNOWN, |at| at.0);
+        let name = run.workflow_name.as_deref().map(|name| (named_at, name));
+        let lane = newest
+            .entry((&part.region, workflow))
+            .or_insert((part.at, None));
+        *lane = (lane.0.max(part.at), lane.1.max(name));
+    }
+    for ((region, workflow), (at, name)) in newest {
+        let named_at = name.map_or(NAMED_AT_UNKNOWN, |(named_at, _)| named_at);
+        let name = name.map(|(_, name)| name);
+        let mut upsert = tx.prepare_cached(UPSERT_WORKFLOW)?;
+        upsert.execute(params![owner, region, workflow, name, named_at, at.0])?;
+    }
+    Ok(())
+}
+
+/// What the configuration says of workflows, with the clock that their runs age by.
+pub(super) struct Workflows {
+    rules: HashMap<String, WorkflowRule>,
+    clock: Clock,
+}
+
+impl Workflows {
+    /// Of several rules for one id the first counts.
+    pub(super) fn new(rules: Vec<WorkflowRule>, clock: Clock) -> Workflows {
+        let mut by_id = HashMap::new();
+        for rule in rules {
+            by_id.entry(rule.id.clone()).or_insert(rule);
+        }
+        Workflows {
+            rules: by_id,
+            clock,
+        }
+    }
+
+    /// Returns the name that wins over every other.
+    pub(super) fn name(&self, id: &str) -> Option<&str> {
+        let name = self.rules.get(id).map(|rule| rule.name.as_str());
+        name.filter(|name| !name.is_empty())
+    }
+
+    /// Returns when a run must have begun at the latest to be stale now.
+    pub(super) fn ages(&self) -> Ages {
+        let now = self.clock.now();
+        let before = |after_ms: i64| now.plus_ms(after_ms.saturating_neg());
+        Ages {
+            others: before(STALE_AFTER_MS),
+            by_workflow: self
+                .rules
+                .values()
+                .map(|rule| (rule.id.clone(), before(rule.stale_after_ms)))
+                .collect(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// A run that goes on and began before these times is stale; see [`Workflows::ages`].
+pub(super) struct Ages {
+    /// Workflows with a time of their own.
+    pub(super) by_workflow: BTreeMap<String, Timestamp>,
+    /// All others, and runs without a workflow.
+    pub(super) others: Timestamp,
+}
+
+impl Ages {
+    /// Tells whether a run that has not ended and began then is stale.
+    pub(super) fn is_stale(&self, workflow: Option<&str>, began_at: Timestamp) -> bool {
+        let own = workflow.and_then(|id| self.by_workflow.get(id));
+        began_at < *own.unwrap_or(&self.others)
+    }
+}

@@ -1,0 +1,543 @@
+//! Lists and details of runs, and the workflows they are of.
+//!
+//! What a run is called and whether it is stale is decided here, by the configuration and the
+//! clock: neither is stored. A run is stale that has not ended, by its outcome, and began long ago;
+//! where its messages name no beginning, its newest event stands for it.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::clock::Timestamp;
+use crate::store::lanes::{Ages, Workflows};
+use crate::store::readers::query::{Lead, Query, Shape};
+use crate::store::readers::{deliveries, events, listing};
+use crate::store::records::{
+    ActivityRecord, Listing, Page, PageKey, RowId, RunDetail, RunFilter, RunOutcome, RunRecord,
+    WorkflowName, WorkflowRecord,
+};
+use crate::store::runs::{activity_record, record};
+use crate::store::values::read_time;
+use crate::store::{fold_run, words};
+
+/// The most runs that one id may name, one for each owner.
+const OWNERS_OF_ID_MAX: i64 = 100;
+
+/// The most activities that the runs of one page have together; a page ends before the run that
+/// would bring more, with a next page, but has one run at least. A page of usual runs has a few
+/// thousand.
+const ACTIVITIES_OF_PAGE_MAX: usize = 20_000;
+
+/// The most activities that are read of one run. The largest message gives 1,001.
+const ACTIVITIES_OF_RUN_MAX: i64 = 4_096;
+
+const LIST: Shape = Shape {
+    columns: "run.id, run.run, run.owner, run.region, run.workflow, run.workflow_name,
+      run.media_id, run.input, run.user_data, run.outcome, run.nothing_done, run.raw_state,
+      run.code, run.error_group, run.message, run.created_at, run.finished_at, run.duration_ms,
+      run.events, run.deliveries, run.conflict, run.last_event_at, run.extra",
+    table: "run",
+    join: "",
+    at: "run.last_event_at",
+    id: "run.id",
+    words: "run_words",
+};
+
+const SELECT_OF_ID: &str = "
+    SELECT id, run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
+      nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
+      events, deliveries, conflict, last_event_at, extra
+    FROM run WHERE run = ?1 ORDER BY owner LIMIT ?2";
+
+const SELECT_ACTIVITIES: &str = "
+    SELECT id, run, owner, name, type, region, workflow, workflow_name, job, template_id, state,
+      raw_state, code, error_group, message, started_at, finished_at, duration_ms, conflict,
+      last_event_at, extra
+    FROM activity WHERE run = ?1 AND owner = ?2
+    LIMIT ?3";
+
+const SELECT_NAME: &str = "SELECT name FROM workflow WHERE owner = ?1 AND region = ?2 AND id = ?3";
+
+const SELECT_WORKFLOWS: &str = "
+    SELECT owner, region, id, last_event_at FROM workflow
+    ORDER BY last_event_at DESC, owner DESC, region DESC, id DESC
+    LIMIT ?1";
+
+const IS_RUN: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE run = ?1)";
+
+const IS_MEDIA: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE media_id = ?1)";
+
+const IS_JOB: &str = "SELECT EXISTS (SELECT 1 FROM job WHERE job = ?1 AND run IS NOT NULL)";
+
+/// What a reading needs beside the rows: names and ages.
+pub(super) struct Reading<'a> {
+    tx: &'a Transaction<'a>,
+    workflows: &'a Workflows,
+    ages: Ages,
+    /// By owner, region and id, as far as they were looked up.
+    names: HashMap<(String, String, String), Option<String>>,
+}
+
+impl Reading<'_> {
+    pub(super) fn new<'a>(tx: &'a Transaction<'a>, workflows: &'a Workflows) -> Reading<'a> {
+        Reading {
+            tx,
+            workflows,
+            ages: workflows.ages(),
+            names: HashMap::new(),
+        }
+    }
+
+    /// Gives a workflow the name it has now: by configuration, else the newest in any message.
+    pub(super) fn rename(
+        &mut self,
+        owner: &str,
+        region: &str,
+        workflow: &mut WorkflowName,
+    ) -> rusqlite::Result<()> {
+        let Some(id) = &workflow.id else {
+            return Ok(());
+        };
+        if let Some(name) = self.workflows.name(id) {
+            workflow.name = Some(name.to_owned());
+            return Ok(());
+        }
+        let key = (owner.to_owned(), region.to_owned(), id.clone());
+        let known = self.names.get(&key);
+        let newest = if let Some(name) = known {
+            name.clone()
+        } else {
+            let mut select = self.tx.prepare_cached(SELECT_NAME)?;
+            let name = select.query_row([owner, region, id], |row| row.get(0));
+            let name = name.optional()?.flatten();
+            self.names.insert(key, name.clone());
+            name
+        };
+        workflow.name = newest.or(workflow.name.take());
+        Ok(())
+    }
+
+    /// Adds to a run's row what does not stand in it.
+    fn complete(&mut self, run: &mut RunRecord) -> rusqlite::Result<()> {
+        let began_at = run.created_at.unwrap_or(run.last_event_at);
+        let is_stale = self.ages.is_stale(run.workflow.id.as_deref(), began_at);
+        if run.outcome == RunOutcome::Running && is_stale {
+            run.outcome = RunOutcome::Stale;
+        }
+        self.rename(&run.owner, &run.region, &mut run.workflow)?;
+        run.activities = self.activities(&run.owner, &run.id)?;
+        Ok(())
+    }
+
+    fn activities(&mut self, owner: &str, run: &str) -> rusqlite::Result<Vec<ActivityRecord>> {
+        let mut select = self.tx.prepare_cached(SELECT_ACTIVITIES)?;
+        let rows = select.query_map(params![run, owner, ACTIVITIES_OF_RUN_MAX], activity_record)?;
+        let mut activities: Vec<ActivityRecord> = rows.collect::<rusqlite::Result<_>>()?;
+        for activity in &mut activities {
+            self.rename(owner, &activity.region, &mut activity.workflow)?;
+        }
+        activities.sort_by(|a, b| fold_run::order(a).cmp(&fold_run::order(b)));
+        Ok(activities)
+    }
+}
+
+/// A run with the number it is paged by.
+struct Numbered {
+    id: RowId,
+    run: RunRecord,
+}
+
+impl Numbered {
+    fn key(&self) -> PageKey {
+        PageKey {
+            at: self.run.last_event_at,
+            id: self.id,
+        }
+    }
+}
+
+pub(super) fn page(
+    tx: &Transaction<'_>,
+    workflows: &Workflows,
+    filter: &RunFilter,
+    page: Page,
+) -> rusqlite::Result<Listing<RunRecord>> {
+    let mut reading = Reading::new(tx, workflows);
+    let rows = match query(tx, filter, &reading.ages, page)? {
+        Some(query) => run(tx, &query.ordered())?,
+        None => Vec::new(),
+    };
+    let mut listing = listing(page, rows, Numbered::key);
+    let mut items: Vec<RunRecord> = Vec::with_capacity(listing.items.len());
+    let mut activities = 0;
+    let mut last = None;
+    for mut row in listing.items {
+        reading.complete(&mut row.run)?;
+        activities += row.run.activities.len();
+        if activities > ACTIVITIES_OF_PAGE_MAX && last.is_some() {
+            listing.next = last;
+            break;
+        }
+        last = Some(row.key());
+        items.push(row.run);
+    }
+    Ok(Listing {
+        items,
+        next: listing.next,
+    })
+}
+
+pub(super) fn find(
+    tx: &Transaction<'_>,
+    workflows: &Workflows,
+    id: &str,
+) -> rusqlite::Result<Vec<RunDetail>> {
+    let mut reading = Reading::new(tx, workflows);
+    let mut select = tx.prepare_cached(SELECT_OF_ID)?;
+    let runs = select.query_map(params![id, OWNERS_OF_ID_MAX], record)?;
+    let mut details = Vec::new();
+    for run in runs {
+        let mut run = run?;
+        reading.complete(&mut run)?;
+        let events = events::of_run(tx, &run.owner, &run.id)?;
+        let deliveries = deliveries::of_events(tx, &events)?;
+        details.push(RunDetail {
+            run,
+            events,
+            deliveries,
+        });
+    }
+    Ok(details)
+}
+
+pub(super) fn latest_by_workflow(
+    tx: &Transaction<'_>,
+    workflows: &Workflows,
+    count: u32,
+    runs_each: u32,
+) -> rusqlite::Result<Vec<WorkflowRecord>> {
+    let mut reading = Reading::new(tx, workflows);
+    let mut select = tx.prepare_cached(SELECT_WORKFLOWS)?;
+    let rows = select.query_map([count], |row| {
+        Ok(WorkflowRecord {
+            id: row.get("id")?,
+            name: None,
+            owner: row.get("owner")?,
+            region: row.get("region")?,
+            last_event_at: read_time(row, "last_event_at")?,
+            latest: Vec::new(),
+        })
+    })?;
+    let first_page = Page {
+        limit: runs_each,
+        after: None,
+    };
+    let wanted = usize::try_from(runs_each).unwrap_or(usize::MAX);
+    let mut latest = Vec::new();
+    for workflow in rows {
+        let mut workflow = workflow?;
+        let rows = run(tx, &of_lane(&workflow, first_page).ordered())?;
+        for mut row in rows.into_iter().take(wanted) {
+            reading.complete(&mut row.run)?;
+            workflow.latest.push(row.run);
+        }
+        let mut name = WorkflowName {
+            id: Some(workflow.id.clone()),
+            name: None,
+        };
+        reading.rename(&workflow.owner, &workflow.region, &mut name)?;
+        workflow.name = name.name;
+        // A workflow whose runs are all another one's by now is none any more.
+        if !workflow.latest.is_empty() {
+            latest.push(workflow);
+        }
+    }
+    Ok(latest)
+}
+
+fn of_lane(workflow: &WorkflowRecord, page: Page) -> Query {
+    Query::new(&LIST, Lead::Index("run_by_workflow"), page)
+        .and(
+            "run.workflow = :workflow",
+            ":workflow",
+            Some(workflow.id.clone()),
+        )
+        .and("run.owner = :owner", ":owner", Some(workflow.owner.clone()))
+        .and(
+            "run.region = :region",
+            ":region",
+            Some(workflow.region.clone()),
+        )
+}
+
+fn run(tx: &Transaction<'_>, query: &Query) -> rusqlite::Result<Vec<Numbered>> {
+    query.run(tx, |row| {
+        Ok(Numbered {
+            id: row.get("id")?,
+            run: record(row)?,
+        })
+    })
+}
+
+/// The index that finds the fewest rows which a filter then throws away: most runs succeed.
+fn leading_index(filter: &RunFilter) -> &'static str {
+    let is_rare = |outcome: RunOutcome| outcome != RunOutcome::Succeeded;
+    if filter.outcome.is_some_and(is_rare) {
+        "run_by_outcome"
+    } else if filter.workflow.is_some() {
+        "run_by_workflow"
+    } else if filter.outcome.is_some() {
+        "run_by_outcome"
+    } else {
+        "run_by_time"
+    }
+}
+
+/// Returns the query of a page, without its order; `None` if nothing can be found.
+fn query(
+    tx: &Transaction<'_>,
+    filter: &RunFilter,
+    ages: &Ages,
+    page: Page,
+) -> rusqlite::Result<Option<Query>> {
+    let typed = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
+    let is_there = |sql: &str, id: &str| -> rusqlite::Result<bool> {
+        tx.prepare_cached(sql)?.query_row([id], |row| row.get(0))
+    };
+    let (lead, condition) = match typed {
+        None => (Lead::Index(leading_index(filter)), None),
+        Some(id) if is_there(IS_RUN, id)? => (Lead::Few, Some("run.run = :q")),
+        Some(id) if is_there(IS_MEDIA, id)? => {
+            (Lead::Index("run_by_media"), Some("run.media_id = :q"))
+        }
+        Some(id) if is_there(IS_JOB, id)? => {
+            let condition =
+                "(run.run, run.owner) IN (SELECT job.run, job.owner FROM job WHERE job.job = :q)";
+            (Lead::Few, Some(condition))
+        }
+        Some(typed) => match words::question(typed) {
+            Some(question) => (Lead::Words(question), None),
+            None => return Ok(None),
+        },
+    };
+    let mut query = Query::new(&LIST, lead, page)
+        .and(
+            "run.workflow = :workflow",
+            ":workflow",
+            filter.workflow.clone(),
+        )
+        .and(
+            "run.last_event_at >= :from",
+            ":from",
+            filter.from.map(|at| at.0),
+        )
+        .and("run.last_event_at < :to", ":to", filter.to.map(|at| at.0));
+    if let Some(condition) = condition {
+        query = query.and(condition, ":q", typed.map(str::to_owned));
+    }
+    Ok(Some(match filter.outcome {
+        None => query,
+        Some(outcome @ (RunOutcome::Running | RunOutcome::Stale)) => {
+            let query = query.and_so("run.outcome = 'running'");
+            of_age(query, outcome == RunOutcome::Stale, ages)
+        }
+        Some(outcome) => query.and("run.outcome = :outcome", ":outcome", Some(outcome.word())),
+    }))
+}
+
+/// Keeps of the runs that go on those that are stale, or those that are not.
+fn of_age(mut query: Query, is_stale: bool, ages: &Ages) -> Query {
+    let mut cases = Vec::new();
+    for (at, (workflow, before)) in ages.by_workflow.iter().enumerate() {
+        let (id, value) = (format!(":workflow_{at}"), format!(":before_{at}"));
+        cases.push(format!("WHEN {id} THEN {value}"));
+        query.bind(id, workflow.clone());
+        query.bind(value, before.0);
+    }
+    let Timestamp(others) = ages.others;
+    query.bind(":before", others);
+    let limit = if cases.is_empty() {
+        ":before".to_owned()
+    } else {
+        format!("CASE run.workflow {} ELSE :before END", cases.join(" "))
+    };
+    let comparison = if is_stale { "<" } else { ">=" };
+    query.and_so(&format!(
+        "COALESCE(run.created_at, run.last_event_at) {comparison} {limit}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::notification::event::{ActivityEvent, Event, JobState, RunEvent, RunPart};
+    use crate::store::WorkflowRule;
+    use crate::store::fixtures::{self, NOON, TestStore, arrival_of, renotify};
+
+    use super::*;
+
+    fn some_runs() -> TestStore {
+        use JobState::{Completed, Failed, Running};
+        use RunPart::{Report, Start};
+        let test = fixtures::open();
+        let all = [
+            ("a", "w1", Report, Completed, "m1"),
+            ("b", "w2", Report, Completed, "m1"),
+            ("c", "w1", Report, Failed, "m2"),
+            ("d", "w1", Start, Running, "m3"),
+        ];
+        for (at, (id, workflow, part, state, media)) in (0_i64..).zip(all) {
+            let run = RunEvent {
+                run_id: id.to_owned(),
+                workflow_id: Some(workflow.to_owned()),
+                media_id: Some(media.to_owned()),
+                user_data: Some("word".to_owned()),
+                part,
+                state,
+                ..RunEvent::default()
+            };
+            let activity = ActivityEvent {
+                run_id: id.to_owned(),
+                job_id: Some(format!("job-{id}")),
+                name: "x".to_owned(),
+                ..ActivityEvent::default()
+            };
+            let events = vec![Event::Run(run), Event::Activity(activity)];
+            test.append(renotify(arrival_of("t", id, events), |notification| {
+                notification.published_at = Some(NOON.plus_ms(at));
+            }));
+        }
+        test
+    }
+
+    fn filters() -> Vec<(RunFilter, &'static str)> {
+        let filter = |change: &dyn Fn(&mut RunFilter)| {
+            let mut filter = RunFilter::default();
+            change(&mut filter);
+            filter
+        };
+        let text = |text: &str| Some(text.to_owned());
+        vec![
+            (RunFilter::default(), "dcba"),
+            (filter(&|f| f.workflow = text("w1")), "dca"),
+            (filter(&|f| f.workflow = text("none")), ""),
+            (filter(&|f| f.outcome = Some(RunOutcome::Succeeded)), "ba"),
+            (filter(&|f| f.outcome = Some(RunOutcome::Failed)), "c"),
+            (filter(&|f| f.outcome = Some(RunOutcome::Partial)), ""),
+            (filter(&|f| f.outcome = Some(RunOutcome::Running)), "d"),
+            (filter(&|f| f.outcome = Some(RunOutcome::Stale)), ""),
+            (filter(&|f| f.from = Some(NOON.plus_ms(2))), "dc"),
+            (filter(&|f| f.to = Some(NOON.plus_ms(2))), "ba"),
+            (filter(&|f| f.q = text("m1")), "ba"),
+            (filter(&|f| f.q = text("wor")), "dcba"),
+            (
+                filter(&|f| {
+                    f.workflow = text("w1");
+                    f.outcome = Some(RunOutcome::Succeeded);
+                }),
+                "a",
+            ),
+            (
+                filter(&|f| {
+                    f.q = text("word");
+                    f.workflow = text("w2");
+                }),
+                "b",
+            ),
+        ]
+    }
+
+    #[test]
+    fn each_filter_gives_its_runs_newest_first_whatever_the_page() {
+        let test = some_runs();
+        for (filter, expected) in filters() {
+            for limit in [1, 3] {
+                let mut seen = String::new();
+                let mut after = None;
+                loop {
+                    let listing = test
+                        .store
+                        .page_runs(&filter, Page { limit, after })
+                        .unwrap();
+                    seen.extend(listing.items.into_iter().map(|run| run.id));
+                    after = listing.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(seen, expected, "{filter:?} by {limit}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_list_scans_a_table_or_sorts_it() {
+        let test = some_runs();
+        let rule = WorkflowRule {
+            id: "w1".to_owned(),
+            name: String::new(),
+            stale_after_ms: 1,
+        };
+        let workflows = Workflows::new(vec![rule], crate::clock::Clock::standing_at(NOON));
+        let page = Page {
+            limit: 10,
+            after: None,
+        };
+        let mut look = test.look();
+        let tx = look.transaction().unwrap();
+        let mut queries: Vec<String> = filters()
+            .iter()
+            .map(|(filter, _)| {
+                query(&tx, filter, &workflows.ages(), page)
+                    .unwrap()
+                    .unwrap()
+            })
+            .map(|query| query.ordered().sql)
+            .collect();
+        queries.extend([SELECT_OF_ID, SELECT_ACTIVITIES, SELECT_NAME].map(str::to_owned));
+        queries.extend([IS_RUN, IS_MEDIA, IS_JOB].map(str::to_owned));
+        for sql in queries {
+            let plan = fixtures::plan(&tx, &sql);
+            // The index of words is "scanned" by what is asked of it; a question by EXISTS has one
+            // constant row.
+            let scans = plan.lines().filter(|line| {
+                line.starts_with("SCAN")
+                    && !line.contains("VIRTUAL TABLE")
+                    && !line.contains("CONSTANT ROW")
+            });
+            assert_eq!(scans.count(), 0, "{sql}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        }
+        let plan = fixtures::plan(&tx, SELECT_WORKFLOWS);
+        assert!(
+            plan.contains("workflow_by_time") && !plan.contains("TEMP B-TREE"),
+            "{plan}"
+        );
+    }
+
+    #[test]
+    fn a_page_ends_before_its_activities_are_too_many_and_the_next_goes_on() {
+        let test = fixtures::open();
+        for run in 0..25 {
+            let activities = (0..1_000).map(|at| {
+                Event::Activity(ActivityEvent {
+                    run_id: format!("r{run}"),
+                    name: at.to_string(),
+                    ..ActivityEvent::default()
+                })
+            });
+            test.append(arrival_of("t", &format!("m{run}"), activities.collect()));
+        }
+        let first = Page {
+            limit: 1_000,
+            after: None,
+        };
+        let listing = test.store.page_runs(&RunFilter::default(), first).unwrap();
+        assert_eq!(listing.items.len(), ACTIVITIES_OF_PAGE_MAX / 1_000);
+        let second = Page {
+            after: listing.next,
+            ..first
+        };
+        let listing = test.store.page_runs(&RunFilter::default(), second).unwrap();
+        assert_eq!((listing.items.len(), listing.next), (5, None));
+    }
+}

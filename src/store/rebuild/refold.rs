@@ -1,0 +1,212 @@
+//! Jobs put into their queues and folded again, and runs folded again.
+//!
+//! `jobs.rs` and `runs.rs` compare with the row that is there and write nothing where it comes out
+//! the same, so a rebuild that changes nothing writes nothing.
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use crate::notification::event::Event;
+use crate::notification::source::SourceId;
+use crate::store::errors::WriteError;
+use crate::store::event_rows::{Lane, queue_of};
+use crate::store::inbox::Context;
+use crate::store::jobs::{self, Change, FOLDED_EVENTS_MAX};
+use crate::store::queues::Rank;
+use crate::store::rebuild::{Changes, EntityChange, Fate, Rules, in_savepoint};
+use crate::store::records::RowId;
+use crate::store::runs;
+use crate::store::values::read_json;
+
+/// The most jobs in a piece.
+const PIECE_JOBS_MAX: i64 = 100;
+
+/// The most runs in a piece: each has dozens of events and activities.
+const PIECE_RUNS_MAX: i64 = 20;
+
+/// Events after which a piece takes no further job: nearly all have one to five, and one that has
+/// more than are folded must not keep the writer with a hundred of its kind.
+const PIECE_EVENTS_MAX: usize = 1_000;
+
+const SELECT_JOBS: &str = "
+    SELECT id, owner, job FROM job WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+
+// The events that the job is folded from (see jobs.rs); which of them they are does not depend on
+// their queues.
+const SELECT_PLACES: &str = "
+    SELECT event.id, event.event, event.queue, event.queue_rule, delivery.region,
+      delivery.topic, delivery.source
+    FROM event JOIN delivery ON delivery.id = event.delivery
+    WHERE event.owner = ?1 AND event.job = ?2
+    ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
+      delivery.topic DESC, delivery.key DESC, event.position DESC
+    LIMIT ?3";
+
+const SELECT_RUNS: &str = "
+    SELECT id, owner, run FROM run WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+
+const MOVE_EVENT: &str = "UPDATE event SET queue = ?2, queue_rule = ?3 WHERE id = ?1";
+
+const SELECT_LANE: &str = "SELECT region, queue FROM job WHERE owner = ?1 AND job = ?2";
+
+pub(super) fn refold_jobs(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    (after, last, rules): &(RowId, RowId, Rules),
+) -> rusqlite::Result<Result<Changes, WriteError>> {
+    let mut select = tx.prepare_cached(SELECT_JOBS)?;
+    let jobs = select.query_map(params![after, last, PIECE_JOBS_MAX], numbered)?;
+    let jobs: Vec<(RowId, String, String)> = jobs.collect::<rusqlite::Result<_>>()?;
+    let changes = in_savepoint(tx, rules.dry_run, || {
+        let mut changes = Changes::default();
+        let mut events = 0;
+        for (id, owner, job) in &jobs {
+            if events >= PIECE_EVENTS_MAX {
+                break;
+            }
+            events += place_events(tx, ctx, rules, owner, job, &mut changes)?;
+            changes.jobs.extend(refold_job(tx, ctx, owner, job)?);
+            changes.next = Some(*id);
+        }
+        Ok(changes)
+    })?;
+    Ok(Ok(changes))
+}
+
+/// Gives the events of a job the queues that today's rules name; returns how many events it has.
+fn place_events(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    rules: &Rules,
+    owner: &str,
+    job: &str,
+    changes: &mut Changes,
+) -> rusqlite::Result<usize> {
+    let mut select = tx.prepare_cached(SELECT_PLACES)?;
+    let placed = select.query_map(params![owner, job, FOLDED_EVENTS_MAX], placed)?;
+    let placed: Vec<Placed> = placed.collect::<rusqlite::Result<_>>()?;
+    for event in &placed {
+        let (queue, rank) = event.queue_by(ctx, rules);
+        let rank = rank as i64;
+        if (queue, rank) == (event.queue.as_deref(), event.queue_rule) {
+            continue;
+        }
+        let mut update = tx.prepare_cached(MOVE_EVENT)?;
+        update.execute(params![event.id, queue, rank])?;
+        changes.events_moved += 1;
+    }
+    Ok(placed.len())
+}
+
+/// A job's event, as far as its queue depends on it.
+struct Placed {
+    id: RowId,
+    event: Event,
+    queue: Option<String>,
+    queue_rule: i64,
+    region: String,
+    topic: String,
+    source: SourceId,
+}
+
+fn placed(row: &Row<'_>) -> rusqlite::Result<Placed> {
+    let event: Event = read_json(row, "event")?;
+    Ok(Placed {
+        id: row.get("id")?,
+        event,
+        queue: row.get("queue")?,
+        queue_rule: row.get("queue_rule")?,
+        region: row.get("region")?,
+        topic: row.get("topic")?,
+        source: SourceId(row.get("source")?),
+    })
+}
+
+impl Placed {
+    fn queue_by<'a>(&'a self, ctx: &'a Context, rules: &'a Rules) -> (Option<&'a str>, Rank) {
+        let source_queue = match rules.source_queues.get(&self.source) {
+            Some(queue) => queue.as_str(),
+            None if self.queue_rule == Rank::Source as i64 => {
+                self.queue.as_deref().unwrap_or_default()
+            }
+            None => "",
+        };
+        queue_of(
+            &self.event,
+            &ctx.queues,
+            &Lane {
+                region: &self.region,
+                topic: &self.topic,
+                source_queue,
+            },
+        )
+    }
+}
+
+/// Folds the next runs again.
+pub(super) fn refold_runs(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    (after, last, rules): &(RowId, RowId, Rules),
+) -> rusqlite::Result<Result<Changes, WriteError>> {
+    let mut select = tx.prepare_cached(SELECT_RUNS)?;
+    let runs = select.query_map(params![after, last, PIECE_RUNS_MAX], numbered)?;
+    let runs: Vec<(RowId, String, String)> = runs.collect::<rusqlite::Result<_>>()?;
+    let changes = in_savepoint(tx, rules.dry_run, || {
+        let mut changes = Changes::default();
+        for (id, owner, run) in &runs {
+            changes.runs.extend(refold_run(tx, ctx, owner, run)?);
+            changes.next = Some(*id);
+        }
+        Ok(changes)
+    })?;
+    Ok(Ok(changes))
+}
+
+fn numbered(row: &Row<'_>) -> rusqlite::Result<(RowId, String, String)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// Folds a job from the events it has now; `None` if its row comes out the same.
+pub(super) fn refold_job(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    owner: &str,
+    job: &str,
+) -> rusqlite::Result<Option<EntityChange>> {
+    let before = lane(tx, owner, job)?;
+    let fate = match jobs::refold_job(tx, ctx, owner, job)? {
+        Change::Same => return Ok(None),
+        Change::Added => Fate::Added,
+        Change::Changed => Fate::Changed,
+        Change::Removed => Fate::Removed,
+    };
+    let is_moved = fate == Fate::Changed && before != lane(tx, owner, job)?;
+    Ok(Some(EntityChange::of(owner, job, fate, is_moved)))
+}
+
+/// Folds a run and its activities from the events it has now; `None` if all comes out the same.
+pub(super) fn refold_run(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    owner: &str,
+    run: &str,
+) -> rusqlite::Result<Option<EntityChange>> {
+    let fate = match runs::refold_run(tx, ctx, owner, run)? {
+        Change::Same => return Ok(None),
+        Change::Added => Fate::Added,
+        Change::Changed => Fate::Changed,
+        Change::Removed => Fate::Removed,
+    };
+    Ok(Some(EntityChange::of(owner, run, fate, false)))
+}
+
+/// Region and queue of a job; `None` if it has no row.
+fn lane(
+    tx: &Transaction<'_>,
+    owner: &str,
+    job: &str,
+) -> rusqlite::Result<Option<(String, Option<String>)>> {
+    let mut select = tx.prepare_cached(SELECT_LANE)?;
+    let lane = select.query_row([owner, job], |row| Ok((row.get(0)?, row.get(1)?)));
+    lane.optional()
+}

@@ -1,0 +1,272 @@
+//! What a delivery says now, against what is stored of it.
+//!
+//! Compared event by event at its place in the message, so that an event which says the same keeps
+//! its row, and one that changed keeps its number. The queue of an unchanged event is not looked at:
+//! `refold.rs` does that for all of them, kept or emptied.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use sha2::{Digest, Sha256};
+
+use crate::clock::Timestamp;
+use crate::notification::source::SourceId;
+use crate::store::append::why_unrecognized;
+use crate::store::errors::WriteError;
+use crate::store::event_rows::{EventRow, Filing, Lane};
+use crate::store::inbox::Context;
+use crate::store::queues::Rank;
+use crate::store::rebuild::{Changes, Fresh, Reread, Rules, in_savepoint, refold};
+use crate::store::records::RowId;
+use crate::store::values::{count, read_time};
+
+const SELECT_DELIVERY: &str = "
+    SELECT source, owner, region, topic, received_at, unrecognized FROM delivery WHERE id = ?1";
+
+const UPDATE_DELIVERY: &str = "
+    UPDATE delivery
+    SET subscriber = ?2, subscription = ?3, tag = ?4, format = ?5, published_at = ?6,
+      md5_mismatch = ?7, message_sha256 = ?8, unrecognized = ?9
+    WHERE id = ?1 AND (
+        subscriber, subscription, tag, format, published_at, md5_mismatch, message_sha256,
+        unrecognized
+      ) IS NOT (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+const SELECT_EVENTS: &str = "
+    SELECT id, position, kind, job, run, state, terminal, ordered_at, at, at_from, queue,
+      queue_rule, event
+    FROM event
+    WHERE delivery = ?1";
+
+const DELETE_EVENT: &str = "DELETE FROM event WHERE id = ?1";
+
+const SELECT_JOBS_WITHOUT_ROW: &str = "
+    SELECT DISTINCT event.job FROM event
+    WHERE event.delivery = ?1 AND event.job IS NOT NULL AND NOT EXISTS (
+      SELECT 1 FROM job WHERE job.job = event.job AND job.owner = event.owner
+    )";
+
+const SELECT_RUNS_WITHOUT_ROW: &str = "
+    SELECT DISTINCT event.run FROM event
+    WHERE event.delivery = ?1 AND event.run IS NOT NULL AND NOT EXISTS (
+      SELECT 1 FROM run WHERE run.run = event.run AND run.owner = event.owner
+    )";
+
+/// A delivery's row, as far as its events depend on it.
+struct Stored {
+    source: SourceId,
+    owner: String,
+    region: String,
+    topic: String,
+    received_at: Timestamp,
+    is_recognized: bool,
+}
+
+/// Events at their places in a message, with their numbers.
+type StoredEvents = BTreeMap<i64, (RowId, EventRow)>;
+
+/// Owner and id of the jobs and runs whose events differ.
+#[derive(Default)]
+struct Touched {
+    jobs: BTreeSet<(String, String)>,
+    runs: BTreeSet<(String, String)>,
+}
+
+impl Touched {
+    fn add(&mut self, owner: &str, row: &EventRow) {
+        let named = |id: &Option<String>| id.clone().map(|id| (owner.to_owned(), id));
+        self.jobs.extend(named(&row.job));
+        self.runs.extend(named(&row.run));
+    }
+
+    /// Adds what the delivery's events are about and has no row, by whatever fault or older version.
+    fn add_missing(
+        &mut self,
+        tx: &Transaction<'_>,
+        delivery: RowId,
+        owner: &str,
+    ) -> rusqlite::Result<()> {
+        for (sql, missing) in [
+            (SELECT_JOBS_WITHOUT_ROW, &mut self.jobs),
+            (SELECT_RUNS_WITHOUT_ROW, &mut self.runs),
+        ] {
+            let mut select = tx.prepare_cached(sql)?;
+            let ids = select.query_map([delivery], |row| row.get(0))?;
+            for id in ids {
+                missing.insert((owner.to_owned(), id?));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn reread(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    (piece, rules): &(Arc<Vec<Reread>>, Rules),
+) -> rusqlite::Result<Result<Changes, WriteError>> {
+    let changes = in_savepoint(tx, rules.dry_run, || {
+        let mut changes = Changes::default();
+        let mut touched = Touched::default();
+        for reread in piece.iter() {
+            let mut select = tx.prepare_cached(SELECT_DELIVERY)?;
+            let Some(stored) = select.query_row([reread.delivery], stored).optional()? else {
+                continue;
+            };
+            if let Some(fresh) = &reread.fresh {
+                update_delivery(tx, reread.delivery, &stored, fresh, &mut changes)?;
+                let old = stored_events(tx, reread.delivery)?;
+                let new = fresh_events(ctx, rules, &stored, fresh, &old)?;
+                replace_events(
+                    tx,
+                    reread.delivery,
+                    &stored,
+                    old,
+                    new,
+                    &mut touched,
+                    &mut changes,
+                )?;
+            }
+            touched.add_missing(tx, reread.delivery, &stored.owner)?;
+        }
+        // The runs first, as when they were appended: a job may take its workflow from its run.
+        for (owner, run) in touched.runs {
+            changes
+                .runs
+                .extend(refold::refold_run(tx, ctx, &owner, &run)?);
+        }
+        for (owner, job) in touched.jobs {
+            changes
+                .jobs
+                .extend(refold::refold_job(tx, ctx, &owner, &job)?);
+        }
+        Ok(changes)
+    })?;
+    Ok(Ok(changes))
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let unrecognized: Option<String> = row.get("unrecognized")?;
+    Ok(Stored {
+        source: SourceId(row.get("source")?),
+        owner: row.get("owner")?,
+        region: row.get("region")?,
+        topic: row.get("topic")?,
+        received_at: read_time(row, "received_at")?,
+        is_recognized: unrecognized.is_none(),
+    })
+}
+
+fn update_delivery(
+    tx: &Transaction<'_>,
+    id: RowId,
+    stored: &Stored,
+    fresh: &Fresh,
+    changes: &mut Changes,
+) -> rusqlite::Result<()> {
+    let notification = &fresh.notification;
+    let message_sha256: [u8; 32] = Sha256::digest(&notification.message).into();
+    let unrecognized = why_unrecognized(&fresh.events);
+    let mut update = tx.prepare_cached(UPDATE_DELIVERY)?;
+    let updated = update.execute(params![
+        id,
+        notification.subscriber,
+        notification.subscription,
+        notification.tag,
+        notification.format.word(),
+        notification.published_at.map(|at| at.0),
+        fresh.md5_mismatch,
+        message_sha256,
+        unrecognized,
+    ])?;
+    changes.deliveries_changed += u64::from(updated > 0);
+    match (stored.is_recognized, unrecognized.is_none()) {
+        (false, true) => changes.recognized += 1,
+        (true, false) => changes.unrecognized += 1,
+        (true, true) | (false, false) => {}
+    }
+    Ok(())
+}
+
+fn stored_events(tx: &Transaction<'_>, delivery: RowId) -> rusqlite::Result<StoredEvents> {
+    let mut select = tx.prepare_cached(SELECT_EVENTS)?;
+    let rows = select.query_map([delivery], |row| {
+        Ok((row.get("position")?, (row.get("id")?, EventRow::read(row)?)))
+    })?;
+    rows.collect()
+}
+
+fn fresh_events(
+    ctx: &Context,
+    rules: &Rules,
+    stored: &Stored,
+    fresh: &Fresh,
+    old: &StoredEvents,
+) -> rusqlite::Result<Vec<EventRow>> {
+    let source_queue = match rules.source_queues.get(&stored.source) {
+        Some(queue) => queue,
+        None => old
+            .values()
+            .filter(|(_, row)| row.queue_rule == Rank::Source as i64)
+            .find_map(|(_, row)| row.queue.as_deref())
+            .unwrap_or_default(),
+    };
+    let filing = Filing {
+        lane: Lane {
+            region: &stored.region,
+            topic: &stored.topic,
+            source_queue,
+        },
+        published_at: fresh.notification.published_at,
+        received_at: stored.received_at,
+    };
+    let rows = fresh
+        .events
+        .iter()
+        .map(|event| EventRow::of(event, &ctx.queues, &filing));
+    rows.collect()
+}
+
+/// Writes what differs.
+fn replace_events(
+    tx: &Transaction<'_>,
+    delivery: RowId,
+    stored: &Stored,
+    mut old: StoredEvents,
+    new: Vec<EventRow>,
+    touched: &mut Touched,
+    changes: &mut Changes,
+) -> rusqlite::Result<()> {
+    for (position, row) in new.into_iter().enumerate() {
+        let position = count(position);
+        match old.remove(&position) {
+            Some((_, before)) if says_the_same(&before, &row) => continue,
+            Some((id, before)) => {
+                row.replace(tx, id)?;
+                touched.add(&stored.owner, &before);
+                changes.events_changed += 1;
+            }
+            None => {
+                row.insert(tx, delivery, position, &stored.owner)?;
+                changes.events_added += 1;
+            }
+        }
+        touched.add(&stored.owner, &row);
+    }
+    for (id, before) in old.into_values() {
+        tx.prepare_cached(DELETE_EVENT)?.execute([id])?;
+        touched.add(&stored.owner, &before);
+        changes.events_removed += 1;
+    }
+    Ok(())
+}
+
+fn says_the_same(before: &EventRow, now: &EventRow) -> bool {
+    let in_its_queue = EventRow {
+        queue: before.queue.clone(),
+        queue_rule: before.queue_rule,
+        ..now.clone()
+    };
+    *before == in_its_queue
+}

@@ -1,0 +1,1022 @@
+//! The rows of runs and of their activities, written with each event of the run.
+//!
+//! As a job's row (`jobs.rs`), a run's is folded from its events every time some come, once a
+//! message; of its activities only those are written that changed. Beside them stand what the rows
+//! add to the roll-ups, the run's words, and its workflow.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
+
+use crate::notification::event::JobState;
+use crate::store::fold_run::{self, RunPart};
+use crate::store::inbox::Context;
+use crate::store::jobs::{Change, Counted, Counts, event_bytes};
+use crate::store::lanes;
+use crate::store::records::{ActivityRecord, RowId, RunOutcome, RunRecord, WorkflowName};
+use crate::store::rollups::{self, Deltas};
+use crate::store::values::{
+    as_read_back, count, json, read_count, read_json, read_maybe_time, read_time, read_word,
+};
+use crate::store::words::{self, Words};
+
+/// The most events a run is folded from: the last ones in their order, whatever came first. The
+/// largest message MPS reads gives 1,001, and a run has two such messages and some in between;
+/// without a bound, a sender that repeats one id in ever new messages would have the writer read
+/// them all each time.
+const FOLDED_EVENTS_MAX: i64 = 4_096;
+
+/// The most bytes of events a run is folded from, the deciding ones first and one always; as for
+/// jobs, so that nobody can keep the writer busy for seconds. Two Reports of the most activities fit
+/// several times.
+const FOLDED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+// The order of the fold, backwards, so that the bound keeps the events that decide. For `+?1` see
+// `jobs.rs`.
+const SELECT_PARTS: &str = "
+    SELECT event.event, event.at, delivery.region, delivery.published_at
+    FROM event JOIN delivery ON delivery.id = event.delivery
+    WHERE event.owner = +?1 AND event.run = +?2
+    ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
+      delivery.topic DESC, delivery.key DESC, event.position DESC
+    LIMIT +?3";
+
+const SELECT_COUNTS: &str = "
+    SELECT
+      (SELECT COUNT(*) FROM event WHERE owner = ?1 AND run = ?2) AS events,
+      (SELECT COALESCE(SUM(1 + duplicates), 0) FROM delivery WHERE id IN (
+        SELECT delivery FROM event WHERE owner = ?1 AND run = ?2
+      )) AS deliveries";
+
+const SELECT_RUN: &str = "
+    SELECT id, run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
+      nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
+      events, deliveries, conflict, last_event_at, extra
+    FROM run WHERE run = ?1 AND owner = ?2";
+
+const SELECT_ACTIVITIES: &str = "
+    SELECT id, run, owner, name, type, region, workflow, workflow_name, job, template_id, state,
+      raw_state, code, error_group, message, started_at, finished_at, duration_ms, conflict,
+      last_event_at, extra
+    FROM activity WHERE run = ?1 AND owner = ?2";
+
+const UPSERT_RUN: &str = "
+    INSERT INTO run (
+      run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
+      nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
+      events, deliveries, conflict, last_event_at, extra
+    ) VALUES (
+      :run, :owner, :region, :workflow, :workflow_name, :media_id, :input, :user_data, :outcome,
+      :nothing_done, :raw_state, :code, :error_group, :message, :created_at, :finished_at,
+      :duration_ms, :events, :deliveries, :conflict, :last_event_at, :extra
+    )
+    ON CONFLICT (run, owner) DO UPDATE SET
+      region = excluded.region, workflow = excluded.workflow,
+      workflow_name = excluded.workflow_name, media_id = excluded.media_id,
+      input = excluded.input, user_data = excluded.user_data, outcome = excluded.outcome,
+      nothing_done = excluded.nothing_done, raw_state = excluded.raw_state,
+      code = excluded.code, error_group = excluded.error_group, message = excluded.message,
+      created_at = excluded.created_at, finished_at = excluded.finished_at,
+      duration_ms = excluded.duration_ms, events = excluded.events,
+      deliveries = excluded.deliveries, conflict = excluded.conflict,
+      last_event_at = excluded.last_event_at, extra = excluded.extra
+    RETURNING id";
+
+const UPSERT_ACTIVITY: &str = "
+    INSERT INTO activity (
+      run, owner, name, type, region, workflow, workflow_name, job, template_id, state, raw_state,
+      code, error_group, message, started_at, finished_at, duration_ms, conflict, last_event_at,
+      extra
+    ) VALUES (
+      :run, :owner, :name, :type, :region, :workflow, :workflow_name, :job, :template_id, :state,
+      :raw_state, :code, :error_group, :message, :started_at, :finished_at, :duration_ms,
+      :conflict, :last_event_at, :extra
+    )
+    ON CONFLICT (run, owner, name, type) DO UPDATE SET
+      region = excluded.region, workflow = excluded.workflow,
+      workflow_name = excluded.workflow_name, job = excluded.job,
+      template_id = excluded.template_id, state = excluded.state,
+      raw_state = excluded.raw_state, code = excluded.code, error_group = excluded.error_group,
+      message = excluded.message, started_at = excluded.started_at,
+      finished_at = excluded.finished_at, duration_ms = excluded.duration_ms,
+      conflict = excluded.conflict, last_event_at = excluded.last_event_at,
+      extra = excluded.extra";
+
+const DELETE_RUN: &str = "DELETE FROM run WHERE id = ?1";
+
+const DELETE_ACTIVITY: &str = "DELETE FROM activity WHERE id = ?1";
+
+const COUNT_DELIVERY: &str = "
+    UPDATE run SET deliveries = deliveries + 1
+    WHERE id IN (
+      SELECT run.id FROM event JOIN run ON run.run = event.run AND run.owner = event.owner
+      WHERE event.delivery = +?1
+    )";
+
+/// Folds a run and its activities again from their events and counts them again, with all that is
+/// kept beside their rows. Any row of them that changed makes it changed.
+pub(super) fn refold_run(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    owner: &str,
+    run: &str,
+) -> rusqlite::Result<Change> {
+    let mut deltas = Deltas::default();
+    let change = fold(tx, owner, run, Counts::Again, &mut deltas)?;
+    deltas.write(tx, ctx.clock.now())?;
+    Ok(change)
+}
+
+/// Folds a run again after events of it were written. What it changes of the roll-ups goes to
+/// `deltas`, which the caller writes.
+pub(super) fn fold(
+    tx: &Transaction<'_>,
+    owner: &str,
+    run: &str,
+    counts: Counts,
+    deltas: &mut Deltas,
+) -> rusqlite::Result<Change> {
+    let mut select = tx.prepare_cached(SELECT_PARTS)?;
+    let mut rows = select.query(params![owner, run, FOLDED_EVENTS_MAX])?;
+    let mut parts: Vec<RunPart> = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        bytes += event_bytes(row)?;
+        if bytes > FOLDED_BYTES_MAX && !parts.is_empty() {
+            break;
+        }
+        parts.push(part(row)?);
+    }
+    drop(rows);
+    parts.reverse();
+    lanes::note_workflows(tx, owner, &parts)?;
+    let before = stored(tx, owner, run)?;
+    let mut after = fold_run::fold_run(owner, run, &parts);
+    if let Some(after) = &mut after {
+        let counted = before
+            .as_ref()
+            .map_or_else(Counted::default, |row| Counted {
+                events: row.record.events,
+                deliveries: row.record.deliveries,
+            });
+        let counted = counts.count(tx, counted, SELECT_COUNTS, owner, run)?;
+        after.events = counted.events;
+        after.deliveries = counted.deliveries;
+        after.extra = as_read_back(&after.extra)?;
+        for activity in &mut after.activities {
+            activity.extra = as_read_back(&activity.extra)?;
+        }
+    }
+    replace(tx, before, after, deltas)
+}
+
+/// Counts a duplicate of `delivery` on the runs its events are about.
+pub(super) fn count_delivery(tx: &Transaction<'_>, delivery: RowId) -> rusqlite::Result<()> {
+    tx.prepare_cached(COUNT_DELIVERY)?.execute([delivery])?;
+    Ok(())
+}
+
+fn part(row: &Row<'_>) -> rusqlite::Result<RunPart> {
+    Ok(RunPart {
+        event: read_json(row, "event")?,
+        at: read_time(row, "at")?,
+        region: row.get("region")?,
+        published_at: read_maybe_time(row, "published_at")?,
+    })
+}
+
+/// A run's row as it is, with the numbers of its activities' rows in the same order.
+struct Stored {
+    id: RowId,
+    record: RunRecord,
+    activity_ids: Vec<RowId>,
+}
+
+fn stored(tx: &Transaction<'_>, owner: &str, run: &str) -> rusqlite::Result<Option<Stored>> {
+    let mut select = tx.prepare_cached(SELECT_RUN)?;
+    let row = select.query_row([run, owner], |row| Ok((row.get("id")?, record(row)?)));
+    let Some((id, mut record)) = row.optional()? else {
+        return Ok(None);
+    };
+    let mut select = tx.prepare_cached(SELECT_ACTIVITIES)?;
+    let rows = select.query_map([run, owner], |row| {
+        Ok((row.get("id")?, activity_record(row)?))
+    })?;
+    let mut rows: Vec<(RowId, ActivityRecord)> = rows.collect::<rusqlite::Result<_>>()?;
+    rows.sort_by(|(_, a), (_, b)| fold_run::order(a).cmp(&fold_run::order(b)));
+    let activity_ids;
+    (activity_ids, record.activities) = rows.into_iter().unzip();
+    Ok(Some(Stored {
+        id,
+        record,
+        activity_ids,
+    }))
+}
+
+/// Reads a run's row, without its activities.
+pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
+    let input: Option<String> = row.get("input")?;
+    Ok(RunRecord {
+        id: row.get("run")?,
+        owner: row.get("owner")?,
+        region: row.get("region")?,
+        workflow: WorkflowName {
+            id: row.get("workflow")?,
+            name: row.get("workflow_name")?,
+        },
+        media_id: row.get("media_id")?,
+        input: input.map(|_| read_json(row, "input")).transpose()?,
+        user_data: row.get("user_data")?,
+        outcome: read_word(row, "outcome", RunOutcome::from_word)?,
+        nothing_done: row.get("nothing_done")?,
+        raw_state: row.get("raw_state")?,
+        code: row.get("code")?,
+        group: row.get("error_group")?,
+        message: row.get("message")?,
+        created_at: read_maybe_time(row, "created_at")?,
+        finished_at: read_maybe_time(row, "finished_at")?,
+        duration_ms: row.get("duration_ms")?,
+        events: read_count(row, "events")?,
+        deliveries: read_count(row, "deliveries")?,
+        conflict: row.get("conflict")?,
+        last_event_at: read_time(row, "last_event_at")?,
+        extra: read_json(row, "extra")?,
+        activities: Vec::new(),
+    })
+}
+
+/// Reads an activity's row.
+pub(super) fn activity_record(row: &Row<'_>) -> rusqlite::Result<ActivityRecord> {
+    Ok(ActivityRecord {
+        run: row.get("run")?,
+        owner: row.get("owner")?,
+        region: row.get("region")?,
+        workflow: WorkflowName {
+            id: row.get("workflow")?,
+            name: row.get("workflow_name")?,
+        },
+        name: row.get("name")?,
+        activity_type: row.get("type")?,
+        job: row.get("job")?,
+        template_id: row.get("template_id")?,
+        state: read_word(row, "state", JobState::from_word)?,
+        raw_state: row.get("raw_state")?,
+        code: row.get("code")?,
+        group: row.get("error_group")?,
+        message: row.get("message")?,
+        started_at: read_maybe_time(row, "started_at")?,
+        finished_at: read_maybe_time(row, "finished_at")?,
+        duration_ms: row.get("duration_ms")?,
+        conflict: row.get("conflict")?,
+        last_event_at: read_time(row, "last_event_at")?,
+        extra: read_json(row, "extra")?,
+    })
+}
+
+/// Makes the rows what they are to be, and with them what they add elsewhere.
+fn replace(
+    tx: &Transaction<'_>,
+    before: Option<Stored>,
+    after: Option<RunRecord>,
+    deltas: &mut Deltas,
+) -> rusqlite::Result<Change> {
+    let had = before.as_ref().map(|row| &row.record);
+    deltas.replace(
+        had.and_then(rollups::of_run),
+        after.as_ref().and_then(rollups::of_run),
+    );
+    let words_before = had.map(words::of_run).unwrap_or_default();
+    let words_after = after.as_ref().map(words::of_run).unwrap_or_default();
+    let activities = after.as_ref().map_or(&[][..], |after| &after.activities);
+    let mut has_changed = replace_activities(tx, before.as_ref(), activities, deltas)?;
+    let (id, change) = match (before, after) {
+        (None, None) => return Ok(Change::Same),
+        (Some(before), None) => {
+            tx.prepare_cached(DELETE_RUN)?.execute([before.id])?;
+            (before.id, Change::Removed)
+        }
+        (None, Some(after)) => (upsert(tx, &after)?, Change::Added),
+        (Some(mut before), Some(mut after)) => {
+            before.record.activities = Vec::new();
+            after.activities = Vec::new();
+            if before.record != after {
+                upsert(tx, &after)?;
+                has_changed = true;
+            }
+            let change = if has_changed {
+                Change::Changed
+            } else {
+                Change::Same
+            };
+            (before.id, change)
+        }
+    };
+    words::replace(tx, Words::OfRuns, id, &words_before, &words_after)?;
+    Ok(change)
+}
+
+/// Writes the activities that changed and deletes those that are gone; returns whether there were
+/// any.
+fn replace_activities(
+    tx: &Transaction<'_>,
+    before: Option<&Stored>,
+    after: &[ActivityRecord],
+    deltas: &mut Deltas,
+) -> rusqlite::Result<bool> {
+    let mut before_by_node = BTreeMap::new();
+    if let Some(before) = before {
+        for (id, activity) in before.activity_ids.iter().zip(&before.record.activities) {
+            before_by_node.insert((&activity.name, &activity.activity_type), (*id, activity));
+        }
+    }
+    let mut has_changed = false;
+    for activity in after {
+        let had = before_by_node.remove(&(&activity.name, &activity.activity_type));
+        let had = had.map(|(_, activity)| activity);
+        if had == Some(activity) {
+            continue;
+        }
+        has_changed = true;
+        deltas.replace(
+            had.and_then(rollups::of_activity),
+            rollups::of_activity(activity),
+        );
+        upsert_activity(tx, activity)?;
+    }
+    for (id, gone) in before_by_node.into_values() {
+        has_changed = true;
+        deltas.replace(rollups::of_activity(gone), None);
+        tx.prepare_cached(DELETE_ACTIVITY)?.execute([id])?;
+    }
+    Ok(has_changed)
+}
+
+fn upsert(tx: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<RowId> {
+    let mut upsert = tx.prepare_cached(UPSERT_RUN)?;
+    upsert.query_row(
+        named_params! {
+            ":run": record.id,
+            ":owner": record.owner,
+            ":region": record.region,
+            ":workflow": record.workflow.id,
+            ":workflow_name": record.workflow.name,
+            ":media_id": record.media_id,
+            ":input": record.input.as_ref().map(json).transpose()?,
+            ":user_data": record.user_data,
+            ":outcome": record.outcome.word(),
+            ":nothing_done": record.nothing_done,
+            ":raw_state": record.raw_state,
+            ":code": record.code,
+            ":error_group": record.group,
+            ":message": record.message,
+            ":created_at": record.created_at.map(|at| at.0),
+            ":finished_at": record.finished_at.map(|at| at.0),
+            ":duration_ms": record.duration_ms,
+            ":events": count(record.events),
+            ":deliveries": count(record.deliveries),
+            ":conflict": record.conflict,
+            ":last_event_at": record.last_event_at.0,
+            ":extra": json(&record.extra)?,
+        },
+        |row| row.get("id"),
+    )
+}
+
+fn upsert_activity(tx: &Transaction<'_>, record: &ActivityRecord) -> rusqlite::Result<()> {
+    let mut upsert = tx.prepare_cached(UPSERT_ACTIVITY)?;
+    upsert.execute(named_params! {
+        ":run": record.run,
+        ":owner": record.owner,
+        ":name": record.name,
+        ":type": record.activity_type,
+        ":region": record.region,
+        ":workflow": record.workflow.id,
+        ":workflow_name": record.workflow.name,
+        ":job": record.job,
+        ":template_id": record.template_id,
+        ":state": record.state.word(),
+        ":raw_state": record.raw_state,
+        ":code": record.code,
+        ":error_group": record.group,
+        ":message": record.message,
+        ":started_at": record.started_at.map(|at| at.0),
+        ":finished_at": record.finished_at.map(|at| at.0),
+        ":duration_ms": record.duration_ms,
+        ":conflict": record.conflict,
+        ":last_event_at": record.last_event_at.0,
+        ":extra": json(&record.extra)?,
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{
+        Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest,
+    };
+
+    use crate::clock::{Clock, Timestamp};
+    use crate::notification::event::{ActivityEvent, Event, Failure, JobEvent, RunEvent, RunPart};
+    use crate::store::fixtures::{
+        self, NOON, TestStore, arrival_of, arrival_saying, queue_rule, renotify,
+    };
+    use crate::store::jobs;
+    use crate::store::records::{
+        ActivityFilter, JobRecord, Page, RollUpRecord, RollUpSpan, RunFilter,
+    };
+    use crate::store::{Arrival, STALE_AFTER_MS, WorkflowRule};
+
+    use super::*;
+
+    const START: &str = include_str!("../../tests/data/workflow-start.json");
+    const REPORT: &str = include_str!("../../tests/data/workflow-report-completed.json");
+    const RUN: &str = "11112222333344445555666677778888";
+
+    const ALL: Page = Page {
+        limit: 1_000,
+        after: None,
+    };
+
+    /// A message of run `run` in workflow `w`, published at its place after noon.
+    fn message(at: i64, part: RunPart, state: JobState, activities: &[ActivityEvent]) -> Arrival {
+        let run = RunEvent {
+            run_id: "r".to_owned(),
+            part,
+            state,
+            workflow_id: Some("w".to_owned()),
+            ..RunEvent::default()
+        };
+        let activities = activities.iter().cloned().map(Event::Activity);
+        let events = [Event::Run(run)].into_iter().chain(activities).collect();
+        renotify(arrival_of("t", &format!("m{at}"), events), |notification| {
+            notification.published_at = Some(NOON.plus_ms(at));
+        })
+    }
+
+    fn activity(name: &str, activity_type: &str, state: JobState) -> ActivityEvent {
+        ActivityEvent {
+            run_id: "r".to_owned(),
+            workflow_id: Some("w".to_owned()),
+            name: name.to_owned(),
+            activity_type: activity_type.to_owned(),
+            state,
+            ..ActivityEvent::default()
+        }
+    }
+
+    #[test]
+    fn each_sample_has_the_outcome_that_its_readme_says() {
+        use RunOutcome::{Failed, Partial, Running, Succeeded};
+        let code = Some("InvalidParameter.ResourceContentBad");
+        let cases = [
+            (START, Running, None),
+            (REPORT, Succeeded, None),
+            (
+                include_str!("../../tests/data/workflow-report-partial-fail.guess.json"),
+                Partial,
+                code,
+            ),
+            (
+                include_str!("../../tests/data/workflow-start-fail.guess.json"),
+                Failed,
+                code,
+            ),
+            (
+                include_str!("../../tests/data/workflow-report-all-skipped.guess.json"),
+                Failed,
+                code,
+            ),
+            (
+                include_str!("../../tests/data/workflow-transcode-completed.guess.json"),
+                Running,
+                None,
+            ),
+        ];
+        for (message, outcome, code) in cases {
+            let test = fixtures::open();
+            test.append(arrival_saying("m", NOON, message));
+            let run = test.run();
+            assert_eq!(run.outcome, outcome, "{message}");
+            assert_eq!(run.code.as_deref(), code, "{message}");
+            assert!(!run.conflict && !run.nothing_done, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_run_whose_report_comes_before_its_start_is_the_same_run() {
+        let (start, report) = (NOON.plus_ms(1_200), NOON.plus_ms(131_200));
+        let put = |messages: [(&str, Timestamp, &str); 2]| {
+            let test = fixtures::open();
+            for (id, at, message) in messages {
+                test.append(arrival_saying(id, at, message));
+            }
+            test
+        };
+        let test = put([("2", report, REPORT), ("1", start, START)]);
+        let in_order = put([("1", start, START), ("2", report, REPORT)]);
+        let run = test.run();
+        assert_eq!(run, in_order.run());
+        assert_eq!(run.outcome, RunOutcome::Succeeded);
+        assert_eq!(run.raw_state.as_deref(), Some("Completed"));
+        assert_eq!(run.created_at, Some(NOON));
+        assert_eq!(run.finished_at, Some(NOON.plus_ms(131_000)));
+        assert_eq!(run.duration_ms, Some(131_000));
+        assert_eq!((run.events, run.deliveries), (7, 2));
+        assert_eq!(run.workflow.name.as_deref(), Some("示例-workflow"));
+        let names = run.activities.iter().map(|activity| &*activity.name);
+        let expected = ["Act-Start", "HD", "cover", "Act-Report"];
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+        let detail = test.store.find_runs(RUN).unwrap().remove(0);
+        assert_eq!(detail.run, run);
+        assert_eq!((detail.events.len(), detail.deliveries.len()), (7, 2));
+    }
+
+    #[test]
+    fn a_run_ends_with_its_report_and_else_when_the_report_was_published() {
+        let test = fixtures::open();
+        let report = activity("e", "Report", JobState::Succeeded);
+        test.append(message(
+            5_000,
+            RunPart::Report,
+            JobState::Completed,
+            &[report],
+        ));
+        assert_eq!(test.run().finished_at, Some(NOON.plus_ms(5_000)));
+        let report = ActivityEvent {
+            finished_at: Some(NOON.plus_ms(4_000)),
+            ..activity("e", "Report", JobState::Succeeded)
+        };
+        test.append(message(
+            6_000,
+            RunPart::Report,
+            JobState::Completed,
+            &[report],
+        ));
+        assert_eq!(test.run().finished_at, Some(NOON.plus_ms(4_000)));
+    }
+
+    #[test]
+    fn the_reason_of_a_run_is_its_first_failed_activitys_and_goes_when_it_did_not_fail() {
+        let failed = |name: &str, started: i64, code: &str| ActivityEvent {
+            started_at: Some(NOON.plus_ms(started)),
+            failure: Some(Failure {
+                code: Some(code.to_owned()),
+                message: None,
+            }),
+            ..activity(name, "Transcode", JobState::Failed)
+        };
+        let test = fixtures::open();
+        let activities = [
+            failed("a", 2, "Throttling.User"),
+            failed("b", 1, "InternalError"),
+        ];
+        test.append(message(
+            0,
+            RunPart::Progress,
+            JobState::Running,
+            &activities,
+        ));
+        let run = test.run();
+        assert_eq!(run.code.as_deref(), Some("InternalError"));
+        assert_eq!(run.group.as_deref(), Some("internal"));
+        let good = ["a", "b"].map(|name| activity(name, "Transcode", JobState::Succeeded));
+        test.append(message(9, RunPart::Report, JobState::Completed, &good));
+        let run = test.run();
+        assert_eq!((run.outcome, run.code), (RunOutcome::Succeeded, None));
+        assert!(run.activities.iter().all(|activity| activity.conflict));
+        assert!(!run.conflict);
+    }
+
+    #[test]
+    fn a_report_that_disagrees_with_another_is_a_conflict_and_one_that_says_the_same_is_none() {
+        let test = fixtures::open();
+        for (at, state, is_conflict) in [
+            (0, JobState::Completed, false),
+            (1, JobState::Succeeded, false),
+            (2, JobState::Failed, true),
+        ] {
+            test.append(message(at, RunPart::Report, state, &[]));
+            assert_eq!(test.run().conflict, is_conflict, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn two_activities_of_one_name_and_type_are_one_and_any_other_two_are_two() {
+        let test = fixtures::open();
+        let activities = [
+            activity("a", "Transcode", JobState::Failed),
+            activity("a", "Transcode", JobState::Succeeded),
+            activity("a", "Snapshot", JobState::Succeeded),
+        ];
+        test.append(message(
+            0,
+            RunPart::Progress,
+            JobState::Running,
+            &activities,
+        ));
+        let run = test.run();
+        let shown: Vec<_> = run
+            .activities
+            .iter()
+            .map(|activity| (&*activity.activity_type, activity.state, activity.conflict))
+            .collect();
+        let expected = [
+            ("Snapshot", JobState::Succeeded, false),
+            ("Transcode", JobState::Succeeded, true),
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn two_owners_with_the_same_run_id_are_two_runs() {
+        let test = fixtures::open();
+        test.append(message(0, RunPart::Start, JobState::Running, &[]));
+        let report = message(1, RunPart::Report, JobState::Completed, &[]);
+        test.append(renotify(report, |notification| {
+            notification.topic_owner = Some("2002".to_owned());
+        }));
+        let runs = test.store.find_runs("r").unwrap();
+        let shown: Vec<_> = runs
+            .iter()
+            .map(|detail| (&*detail.run.owner, detail.run.outcome, detail.events.len()))
+            .collect();
+        let expected = [
+            ("1001", RunOutcome::Running, 1),
+            ("2002", RunOutcome::Succeeded, 1),
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn the_job_of_an_activity_is_listed_once_with_its_run_and_no_queue() {
+        let test = fixtures::open();
+        let own = JobEvent {
+            job_id: "j".to_owned(),
+            state: JobState::Submitted,
+            user_data: Some("sku".to_owned()),
+            pipeline_id: Some("p".to_owned()),
+            ..JobEvent::default()
+        };
+        test.append(arrival_of("t", "m", vec![Event::Job(own)]));
+        assert_eq!(test.job().queue.as_deref(), Some("p"));
+        let ended = ActivityEvent {
+            job_id: Some("j".to_owned()),
+            ..activity("HD", "Transcode", JobState::Succeeded)
+        };
+        test.append(message(7, RunPart::Report, JobState::Completed, &[ended]));
+        let job = test.job();
+        assert_eq!(
+            (job.run.as_deref(), job.workflow.as_deref()),
+            (Some("r"), Some("w"))
+        );
+        assert_eq!((job.queue, job.state), (None, JobState::Succeeded));
+        assert_eq!(job.job_type.as_deref(), Some("Transcode"));
+        assert_eq!(job.user_data.as_deref(), Some("sku"));
+        assert_eq!((job.events, job.deliveries), (2, 2));
+        assert!(test.store.latest_by_queue(10, 10).unwrap().is_empty());
+        assert_eq!(test.store.find_jobs("j").unwrap()[0].events.len(), 2);
+        let kinds = test.roll_ups(RollUpSpan::Hour).into_iter();
+        let kinds: Vec<_> = kinds.map(|row| row.lane_kind).collect();
+        assert_eq!(kinds, ["activity", "workflow"]);
+    }
+
+    #[test]
+    fn a_duplicate_counts_on_its_run_and_jobs() {
+        let test = fixtures::open();
+        for _ in 0..3 {
+            test.append(arrival_saying("m", NOON, START));
+        }
+        assert_eq!((test.run().events, test.run().deliveries), (2, 3));
+        assert_eq!((test.job().events, test.job().deliveries), (1, 3));
+    }
+
+    #[test]
+    fn a_run_is_stale_by_the_clock_and_the_age_of_its_workflow() {
+        let clock = Clock::standing_at(NOON);
+        let test = fixtures::open_with(|options| {
+            options.clock = clock.clone();
+            options.workflows = vec![WorkflowRule {
+                id: "w".to_owned(),
+                name: String::new(),
+                stale_after_ms: 1_000,
+            }];
+        });
+        test.append(message(0, RunPart::Start, JobState::Running, &[]));
+        test.append(arrival_saying("m", NOON, START));
+        let ids = |outcome| {
+            let filter = RunFilter {
+                outcome: Some(outcome),
+                ..RunFilter::default()
+            };
+            let runs = test.store.page_runs(&filter, ALL).unwrap().items;
+            assert!(runs.iter().all(|run| run.outcome == outcome));
+            runs.into_iter().map(|run| run.id).collect::<Vec<_>>()
+        };
+        let cases: [(i64, &[&str], &[&str]); 4] = [
+            (1_000, &[RUN, "r"], &[]),
+            (1_001, &[RUN], &["r"]),
+            (STALE_AFTER_MS, &[RUN], &["r"]),
+            (STALE_AFTER_MS + 1, &[], &[RUN, "r"]),
+        ];
+        for (age, running, stale) in cases {
+            clock.set(NOON.plus_ms(age));
+            assert_eq!(ids(RunOutcome::Running), running, "{age}");
+            assert_eq!(ids(RunOutcome::Stale), stale, "{age}");
+        }
+        test.append(message(9, RunPart::Report, JobState::Completed, &[]));
+        assert_eq!(ids(RunOutcome::Stale), [RUN]);
+        assert_eq!(ids(RunOutcome::Succeeded), ["r"]);
+    }
+
+    #[test]
+    fn a_workflow_is_called_by_the_configuration_and_else_by_what_was_published_last() {
+        let named = |at: i64, id: &str, name: &str| {
+            let run = RunEvent {
+                run_id: format!("r{at}"),
+                workflow_id: Some(id.to_owned()),
+                workflow_name: Some(name.to_owned()),
+                ..RunEvent::default()
+            };
+            let arrival = arrival_of("t", &format!("{id}{at}"), vec![Event::Run(run)]);
+            renotify(arrival, |notification| {
+                notification.published_at = Some(NOON.plus_ms(at));
+            })
+        };
+        let test = fixtures::open_with(|options| {
+            options.workflows = vec![WorkflowRule {
+                id: "v".to_owned(),
+                name: "ours".to_owned(),
+                stale_after_ms: STALE_AFTER_MS,
+            }];
+        });
+        for (at, id, name) in [
+            (1, "w", "old"),
+            (3, "w", "new"),
+            (2, "w", "z"),
+            (0, "v", "v"),
+        ] {
+            test.append(named(at, id, name));
+        }
+        let workflows = test.store.latest_by_workflow(10, 2).unwrap();
+        let shown: Vec<_> = workflows
+            .iter()
+            .map(|workflow| {
+                let called = workflow
+                    .latest
+                    .iter()
+                    .map(|run| run.workflow.name.as_deref());
+                (
+                    &*workflow.id,
+                    workflow.name.as_deref(),
+                    workflow.last_event_at,
+                    called.collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        let expected = [
+            ("w", Some("new"), NOON.plus_ms(3), vec![Some("new"); 2]),
+            ("v", Some("ours"), NOON, vec![Some("ours")]),
+        ];
+        assert_eq!(shown, expected);
+        assert_eq!(test.store.latest_by_workflow(1, 1).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn folding_again_changes_nothing_until_the_events_do() {
+        let test = fixtures::open();
+        test.append(arrival_saying("m1", NOON, START));
+        test.append(arrival_saying("m2", NOON, REPORT));
+        test.append(arrival_saying("m2", NOON, REPORT));
+        let refold = |sql: &'static str, expected: Change| {
+            let refolded = test.put((sql, expected), |tx, ctx, (sql, expected)| {
+                tx.execute_batch(sql)?;
+                let job = "aaaa3333aaaa3333aaaa3333aaaa3333";
+                assert_eq!(refold_run(tx, ctx, "1001", RUN)?, *expected, "{sql}");
+                assert_eq!(jobs::refold_job(tx, ctx, "1001", job)?, *expected, "{sql}");
+                assert_eq!(refold_run(tx, ctx, "1001", RUN)?, Change::Same, "{sql}");
+                assert_eq!(refold_run(tx, ctx, "9", "none")?, Change::Same);
+                assert_eq!(jobs::refold_job(tx, ctx, "9", "none")?, Change::Same);
+                Ok(Ok(()))
+            });
+            refolded.recv().unwrap().unwrap();
+        };
+        refold("SELECT 1", Change::Same);
+        refold(
+            "UPDATE event SET event = replace(event, 'succeeded', 'failed')",
+            Change::Changed,
+        );
+        assert_eq!(test.run().outcome, RunOutcome::Failed);
+        let states = test.roll_ups(RollUpSpan::Hour).into_iter();
+        assert!(states.map(|row| row.state).all(|state| state == "failed"));
+        refold("DELETE FROM event", Change::Removed);
+        assert!(test.runs().is_empty());
+        let activities = test.store.page_activities(&ActivityFilter::default(), ALL);
+        assert!(activities.unwrap().items.is_empty());
+        assert!(test.roll_ups(RollUpSpan::Hour).is_empty());
+    }
+
+    type Drawn = (bool, bool, Option<i64>, Vec<Event>);
+
+    fn any_state() -> impl Strategy<Value = JobState> {
+        prop::sample::select(&JobState::ALL[..])
+    }
+
+    fn any_time() -> impl Strategy<Value = Option<Timestamp>> {
+        let ms = prop::sample::select(vec![-90_000_i64, 0, 7, 4_000_000]);
+        prop::option::of(ms.prop_map(|ms| NOON.plus_ms(ms)))
+    }
+
+    fn any_word(words: &'static [&'static str]) -> impl Strategy<Value = Option<String>> {
+        prop::option::of(prop::sample::select(words).prop_map(str::to_owned))
+    }
+
+    fn any_job() -> impl Strategy<Value = Vec<Event>> {
+        let ids = any_word(&["j1", "j2"]);
+        let words = (
+            any_word(&["Transcode", "Snapshot"]),
+            any_word(&["p1", "p2"]),
+        );
+        let times = (any_time(), any_time(), any_time());
+        (ids, any_state(), words, times).prop_map(|(id, state, words, times)| {
+            vec![Event::Job(JobEvent {
+                job_id: id.unwrap_or_else(|| "j3".to_owned()),
+                state,
+                job_type: words.0.clone(),
+                user_data: words.0,
+                pipeline_id: words.1,
+                submitted_at: times.0,
+                started_at: times.1,
+                finished_at: times.2,
+                ..JobEvent::default()
+            })]
+        })
+    }
+
+    fn any_activity() -> impl Strategy<Value = ActivityEvent> {
+        let words = (
+            any_word(&["A", "B"]),
+            any_word(&["Start", "Transcode", "Report"]),
+            any_word(&["j1", "j2"]),
+            any_word(&["InternalError", "Throttling.User"]),
+        );
+        (words, any_state(), any_time(), any_time()).prop_map(
+            |((name, kind, job, code), state, started_at, finished_at)| ActivityEvent {
+                name: name.unwrap_or_default(),
+                activity_type: kind.unwrap_or_default(),
+                job_id: job,
+                state,
+                failure: code.map(|code| Failure {
+                    code: Some(code),
+                    message: None,
+                }),
+                started_at,
+                finished_at,
+                ..ActivityEvent::default()
+            },
+        )
+    }
+
+    fn any_run() -> impl Strategy<Value = Vec<Event>> {
+        let part = prop::sample::select(vec![RunPart::Start, RunPart::Progress, RunPart::Report]);
+        let words = (
+            prop::sample::select(vec!["r1", "r2"]),
+            any_word(&["w1", "w2"]),
+            any_word(&["name", "名字"]),
+        );
+        let activities = prop::collection::vec(any_activity(), 0..4);
+        (
+            part,
+            words,
+            any_state(),
+            (any_time(), any_time()),
+            activities,
+        )
+            .prop_map(
+                |(part, (run_id, workflow_id, name), state, times, activities)| {
+                    let run = RunEvent {
+                        run_id: run_id.to_owned(),
+                        part,
+                        workflow_id: workflow_id.clone(),
+                        workflow_name: name.clone(),
+                        state,
+                        created_at: times.0,
+                        happened_at: times.1,
+                        ..RunEvent::default()
+                    };
+                    let activities = activities.into_iter().map(|activity| {
+                        Event::Activity(ActivityEvent {
+                            run_id: run_id.to_owned(),
+                            workflow_id: workflow_id.clone(),
+                            workflow_name: name.clone(),
+                            ..activity
+                        })
+                    });
+                    [Event::Run(run)].into_iter().chain(activities).collect()
+                },
+            )
+    }
+
+    fn any_message() -> impl Strategy<Value = Drawn> {
+        let published = prop::option::of(prop::sample::select(vec![0_i64, 3, 60_000]));
+        let events = prop_oneof![any_job(), any_run()];
+        (any::<bool>(), any::<bool>(), published, events)
+    }
+
+    type Folded = (
+        Vec<JobRecord>,
+        Vec<RunRecord>,
+        Vec<ActivityRecord>,
+        [Vec<RollUpRecord>; 2],
+        Vec<(String, Timestamp)>,
+        Vec<(String, Option<String>, Timestamp)>,
+    );
+
+    /// What all reading verbs say after these messages, but how often pushes came.
+    fn folded(messages: &[(usize, Drawn)]) -> Folded {
+        let test = fixtures::open_with(|options| {
+            options.queues = vec![queue_rule("one", &["t1", "t2"])];
+        });
+        for (id, (other_owner, other_topic, published, events)) in messages {
+            let topic = if *other_topic { "t2" } else { "t1" };
+            let arrival = arrival_of(topic, &format!("m{id}"), events.clone());
+            test.append(renotify(arrival, |notification| {
+                notification.published_at = published.map(|ms| NOON.plus_ms(ms));
+                if *other_owner {
+                    notification.topic_owner = Some("2002".to_owned());
+                }
+            }));
+        }
+        read(&test)
+    }
+
+    fn read(test: &TestStore) -> Folded {
+        let mut jobs = test.jobs();
+        jobs.sort_by(|a, b| (&a.id, &a.owner).cmp(&(&b.id, &b.owner)));
+        for job in &mut jobs {
+            job.deliveries = 0;
+        }
+        let mut runs = test.runs();
+        runs.sort_by(|a, b| (&a.id, &a.owner).cmp(&(&b.id, &b.owner)));
+        for run in &mut runs {
+            run.deliveries = 0;
+        }
+        let activities = test.store.page_activities(&ActivityFilter::default(), ALL);
+        let mut activities = activities.unwrap().items;
+        let node = |activity: &ActivityRecord| {
+            let name = (activity.name.clone(), activity.activity_type.clone());
+            (activity.run.clone(), activity.owner.clone(), name)
+        };
+        activities.sort_by_key(node);
+        let queues = test.store.latest_by_queue(100, 1).unwrap().into_iter();
+        let workflows = test.store.latest_by_workflow(100, 1).unwrap().into_iter();
+        (
+            jobs,
+            runs,
+            activities,
+            [RollUpSpan::Minute, RollUpSpan::Hour].map(|span| test.roll_ups(span)),
+            queues
+                .map(|queue| (queue.name, queue.last_event_at))
+                .collect(),
+            workflows
+                .map(|workflow| (workflow.id, workflow.name, workflow.last_event_at))
+                .collect(),
+        )
+    }
+
+    proptest! {
+        // A case opens two databases; 48 of them take a few seconds.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn any_order_and_any_repetition_of_the_same_messages_fold_to_the_same_rows(
+            (messages, shuffled) in prop::collection::vec(any_message(), 1..10).prop_flat_map(|messages| {
+                let messages: Vec<_> = messages.into_iter().enumerate().collect();
+                let twice = [messages.clone(), messages.clone()].concat();
+                (Just(messages), Just(twice).prop_shuffle())
+            })
+        ) {
+            prop_assert_eq!(folded(&messages), folded(&shuffled));
+        }
+
+        #[test]
+        fn any_split_over_two_topics_of_one_queue_folds_to_the_same_rows(
+            (messages, topics) in prop::collection::vec(any_message(), 1..10).prop_flat_map(|messages| {
+                let topics = prop::collection::vec(any::<bool>(), messages.len());
+                // Published one after the other: of messages published in the same moment the
+                // topic decides, so that it would make a difference.
+                let messages = messages.into_iter().enumerate().map(|(at, mut message)| {
+                    message.2 = i64::try_from(at).ok();
+                    (at, message)
+                });
+                (Just(messages.collect::<Vec<_>>()), topics)
+            })
+        ) {
+            let mut split = messages.clone();
+            for ((_, message), other_topic) in split.iter_mut().zip(topics) {
+                message.1 = other_topic;
+            }
+            split.reverse();
+            prop_assert_eq!(folded(&messages), folded(&split));
+        }
+    }
+}

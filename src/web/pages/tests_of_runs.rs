@@ -1,0 +1,213 @@
+//! What the pages of runs, activities and events show beyond what holds for every page.
+
+use askama::Template;
+use scraper::{Html, Selector};
+
+use crate::notification::event::JobState;
+use crate::store::records::{ActivityRecord, RunOutcome, RunRecord, WorkflowName};
+use crate::web::lists::{Given, encoded};
+use crate::web::pages::Pager;
+use crate::web::pages::jobs::JobsPage;
+use crate::web::pages::runs::RunsPage;
+use crate::web::pages::samples::{self, NASTY};
+use crate::web::pages::tests::{count, frame, page_called, run_page};
+
+fn texts(page: &Html, selector: &str) -> Vec<String> {
+    let selector = Selector::parse(selector).unwrap();
+    page.select(&selector)
+        .map(|element| element.text().collect::<String>().trim().to_owned())
+        .collect()
+}
+
+#[test]
+fn nasty_ids_and_names_are_one_part_of_each_link_on_the_pages_of_runs() {
+    for name in [
+        "overview",
+        "jobs",
+        "job",
+        "runs",
+        "run",
+        "activities",
+        "events",
+    ] {
+        let page = page_called(name);
+        let links = Selector::parse("td a, dd a").unwrap();
+        let mut seen = 0;
+        for link in page.select(&links) {
+            let address = link.value().attr("href").unwrap();
+            let (_, given) = address
+                .split_once("/runs/")
+                .or_else(|| address.split_once("/jobs/"))
+                .or_else(|| address.split_once("?workflow="))
+                .or_else(|| address.split_once("?queue="))
+                .or_else(|| address.split_once("?code="))
+                .or_else(|| address.split_once("/deliveries/"))
+                .unwrap_or_else(|| panic!("{name}: {address}"));
+            assert!(!given.contains(['/', '?', '#', '&', '"', '<']), "{address}");
+            seen += 1;
+        }
+        assert!(seen > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_job_of_a_run_shows_its_workflow_where_others_have_their_queue() {
+    let page = page_called("jobs");
+    let workflow = format!(
+        "td[data-label=Workflow] a[href='/runs?workflow={}']",
+        encoded(NASTY)
+    );
+    assert_eq!(count(&page, "td[data-label=Queue] a"), 1);
+    assert_eq!(count(&page, &workflow), 1);
+    assert_eq!(count(&page, "td[data-label=Run] a"), 2);
+}
+
+#[test]
+fn a_list_without_runs_has_no_column_for_them() {
+    let mut job = samples::job();
+    job.run = None;
+    let page = JobsPage {
+        frame: frame(),
+        jobs: vec![job],
+        given: Given::default(),
+        pager: Pager::default(),
+    };
+    let page = Html::parse_document(&page.render().unwrap());
+    assert_eq!(count(&page, "td[data-label=Run]"), 0);
+    assert_eq!(count(&page, "thead th"), count(&page, "tbody td"));
+}
+
+#[test]
+fn every_outcome_has_an_icon_and_a_colour_of_its_own_and_its_word() {
+    let mut icons = Vec::new();
+    for outcome in RunOutcome::ALL {
+        let run = RunRecord {
+            outcome,
+            ..samples::run()
+        };
+        let page = RunsPage {
+            frame: frame(),
+            runs: vec![run],
+            given: Given::default(),
+            pager: Pager::default(),
+        };
+        let page = Html::parse_document(&page.render().unwrap());
+        let badge = format!("td .state-{}", outcome.word());
+        assert_eq!(texts(&page, &badge), [outcome.word()]);
+        let svg = Selector::parse("td .state svg").unwrap();
+        icons.push(page.select(&svg).next().unwrap().inner_html());
+    }
+    icons.sort();
+    icons.dedup();
+    assert_eq!(icons.len(), RunOutcome::ALL.len());
+    let style = include_str!("../../../static/style.css");
+    for outcome in RunOutcome::ALL {
+        assert!(style.contains(&format!(".state-{}", outcome.word())));
+    }
+}
+
+#[test]
+fn a_runs_page_shows_its_activities_in_their_order_with_job_length_and_hint() {
+    let activity = |name: &str, job: Option<&str>, code: Option<&str>| ActivityRecord {
+        name: name.to_owned(),
+        job: job.map(str::to_owned),
+        code: code.map(str::to_owned),
+        message: None,
+        state: code.map_or(JobState::Succeeded, |_| JobState::Failed),
+        duration_ms: Some(129_000),
+        conflict: false,
+        ..samples::activity()
+    };
+    let mut detail = samples::run_detail();
+    detail.run.outcome = RunOutcome::Partial;
+    detail.run.activities = vec![
+        activity("first", None, None),
+        activity(
+            "second",
+            Some("j/2"),
+            Some("InvalidParameter.ResourceContentBad"),
+        ),
+    ];
+    let page = Html::parse_document(&run_page(vec![detail]));
+    let names = texts(&page, "td[data-label=Activity] > span");
+    assert_eq!(names, ["first", "second"]);
+    assert_eq!(count(&page, "td[data-label=Job] a[href='/jobs/j%2F2']"), 1);
+    let lengths = texts(&page, "td[data-label='Wait + run']");
+    assert_eq!(lengths, ["2 min 9 s", "2 min 9 s"]);
+    let failures = texts(&page, "td[data-label=Failure]");
+    assert_eq!(failures[0], "–");
+    assert!(failures[1].contains("ffprobe"), "{}", failures[1]);
+    assert!(texts(&page, "h2").contains(&"Activities 1 of 2 failed".to_owned()));
+}
+
+#[test]
+fn a_run_says_why_it_is_not_plainly_what_its_outcome_says() {
+    let notices = |change: fn(&mut RunRecord)| {
+        let mut detail = samples::run_detail();
+        detail.run.conflict = false;
+        detail.run.nothing_done = false;
+        detail.run.outcome = RunOutcome::Succeeded;
+        change(&mut detail.run);
+        texts(
+            &Html::parse_document(&run_page(vec![detail])),
+            "article .notice",
+        )
+    };
+    assert!(notices(|_| ()).is_empty());
+    assert!(notices(|run| run.nothing_done = true)[0].contains("nothing was done"));
+    assert!(notices(|run| run.outcome = RunOutcome::Stale)[0].contains("no Report"));
+    assert!(notices(|run| run.conflict = true)[0].contains("end it differently"));
+}
+
+#[test]
+fn each_owners_run_of_one_id_is_shown() {
+    let mut other = samples::run_detail();
+    other.run.owner = "second".to_owned();
+    let page = Html::parse_document(&run_page(vec![samples::run_detail(), other]));
+    let article = Selector::parse("article").unwrap();
+    let labels: Vec<_> = page
+        .select(&article)
+        .map(|it| it.value().attr("aria-label").unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        labels,
+        [
+            format!("Run of owner {NASTY}"),
+            "Run of owner second".to_owned()
+        ]
+    );
+}
+
+#[test]
+fn a_workflow_without_an_id_is_named_and_leads_nowhere() {
+    let run = RunRecord {
+        workflow: WorkflowName {
+            id: None,
+            name: Some("示例".to_owned()),
+        },
+        ..samples::run()
+    };
+    let page = RunsPage {
+        frame: frame(),
+        runs: vec![run],
+        given: Given::default(),
+        pager: Pager::default(),
+    };
+    let page = Html::parse_document(&page.render().unwrap());
+    assert_eq!(texts(&page, "td[data-label=Workflow]"), ["示例"]);
+    assert_eq!(count(&page, "td[data-label=Workflow] a"), 0);
+}
+
+#[test]
+fn an_event_that_was_not_understood_shows_its_reason_and_leads_to_its_delivery() {
+    let page = page_called("events");
+    let rows = Selector::parse("tbody tr").unwrap();
+    let row = page.select(&rows).next_back().unwrap();
+    let row = Html::parse_fragment(&format!("<table>{}</table>", row.html()));
+    assert_eq!(texts(&row, "td[data-label=Event]"), ["unrecognized"]);
+    assert_eq!(texts(&row, "td[data-label=Of]"), [NASTY]);
+    assert_eq!(
+        count(&row, "td[data-label=Delivery] a[href='/deliveries/7']"),
+        1
+    );
+}
