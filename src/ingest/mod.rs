@@ -136,17 +136,19 @@ impl Ingest {
                 delivery,
                 first_use,
             } => {
+                let outcome = self.let_in(delivery, signature).await;
                 self.keep_certificate(first_use).await;
-                self.let_in(delivery, signature).await
+                outcome
             }
             Verification::Unfit {
                 delivery,
                 reason,
                 first_use,
             } => {
-                self.keep_certificate(first_use).await;
                 let notification = envelope::parse(&delivery);
-                self.hold(delivery, signature, &notification, reason).await
+                let outcome = self.hold(delivery, signature, &notification, reason).await;
+                self.keep_certificate(first_use).await;
+                outcome
             }
             Verification::Refused { delivery, reason } => {
                 let body_bytes = delivery.body.len() as u64;
@@ -345,8 +347,8 @@ impl Ingest {
             bytes: known.bytes,
             fetched_at: known.fetched_at,
         };
-        // The push does not wait for more than this, and does not depend on it: without the copy
-        // the next start fetches the certificate again.
+        // The push is on disk by now, and does not depend on it: without the copy the next start
+        // fetches the certificate again.
         if let Err(error) = self.store.keep_certificate(certificate).await {
             tracing::warn!(%error, "cannot keep the certificate in the database");
         }
