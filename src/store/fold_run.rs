@@ -178,16 +178,18 @@ fn outcome(activities: &[ActivityRecord], state: JobState, is_reported: bool) ->
     let is_failed = |activity: &ActivityRecord| {
         matches!(activity.state, JobState::Failed | JobState::Cancelled)
     };
-    let has_start_failed = activities
-        .iter()
-        .any(|activity| is_type(activity, "Start") && activity.state == JobState::Failed);
+    let has_failed_as = |wanted: &str| {
+        let mut of_type = activities.iter().filter(|it| is_type(it, wanted));
+        of_type.any(|activity| activity.state == JobState::Failed)
+    };
     let has_succeeded = work(activities).any(|activity| activity.state == JobState::Succeeded);
     let has_failed = work(activities).any(is_failed);
-    if has_start_failed {
+    if has_failed_as("Start") {
         RunOutcome::Failed
     } else if has_succeeded && has_failed {
         RunOutcome::Partial
-    } else if has_failed || state == JobState::Failed {
+    } else if has_failed || state == JobState::Failed || has_failed_as("Report") {
+        // A Report that failed says so of its run, also where the run's own state says nothing.
         RunOutcome::Failed
     } else if is_reported {
         RunOutcome::Succeeded

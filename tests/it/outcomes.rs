@@ -127,3 +127,25 @@ fn failed_work_in_a_report_that_says_completed_is_never_a_success() {
     push(&app, &report("good", "Completed", &["Success", "Success"]));
     assert_eq!(outcome(&app, "good"), json!("succeeded"));
 }
+
+#[test]
+fn a_report_that_failed_itself_is_no_success_of_its_run() {
+    let app = TestApp::start();
+    for (at, word) in FAILED.iter().enumerate() {
+        for (kind, state, work) in [
+            ("silent", "", &[][..]),
+            ("skipped", "Completed", &["Skipped"]),
+            ("good", "Completed", &["Success"]),
+        ] {
+            let id = format!("{kind}{at}");
+            let mut message: Value = serde_json::from_str(&report(&id, state, work)).unwrap();
+            message["State"] = json!(word);
+            message["Code"] = json!("InternalError");
+            push(&app, &message.to_string());
+            assert_eq!(outcome(&app, &id), json!("failed"), "{word}, {kind}");
+            let run = app.json(&format!("/runs/{id}.json"));
+            assert_eq!(run["code"], json!("InternalError"), "{word}, {kind}");
+        }
+    }
+    assert!(app.items("/runs.json?state=succeeded").is_empty());
+}

@@ -147,10 +147,6 @@ const JOBS: [JobSample; 17] = [
     ),
 ];
 
-const SUCCESS_WITH_CODE: &str = r#"{"Code":"Success","Details":[],"FunctionName":"Cover",
-    "JobId":"ip","Message":"The job is completed successfully","State":"Success",
-    "Type":"IProduction","UserData":"order-42"}"#;
-
 /// Lets `accounts` in beside the owner of the other tests.
 fn letting_in(accounts: impl Iterator<Item = String>) -> TestApp {
     let mut owners = vec![format!("\"{OWNER}\"")];
@@ -233,15 +229,30 @@ fn no_sample_of_a_job_is_left_out() {
 
 #[test]
 fn a_success_with_a_code_and_a_text_has_no_error() {
+    let texts = [
+        ("Success", "The job is completed successfully"),
+        ("", " "),
+        ("null", "null"),
+        ("200", "3 covers"),
+        ("InternalError", "left from the try before"),
+    ];
     for format in FORMATS {
         let app = TestApp::start();
-        assert_eq!(app.push(format, SUCCESS_WITH_CODE.as_bytes()).status, 204);
-        let job = app.json("/jobs/ip.json");
-        assert_eq!(job["state"], json!("succeeded"));
-        for name in ["code", "group", "message"] {
-            assert_eq!(job[name], Value::Null, "{name}");
+        for (number, (code, text)) in texts.iter().enumerate() {
+            let message = json!({
+                "Code": code, "Details": [], "FunctionName": "Cover", "JobId": format!("j{number}"),
+                "Message": text, "State": "Success", "Type": "IProduction",
+            });
+            assert_eq!(app.push(format, message.to_string().as_bytes()).status, 204);
+            let job = app.json(&format!("/jobs/j{number}.json"));
+            assert_eq!(job["state"], json!("succeeded"));
+            for name in ["code", "group", "message"] {
+                assert_eq!(job[name], Value::Null, "{code}: {name}");
+            }
         }
-        assert!(app.items("/jobs.json?code=Success").is_empty());
+        for code in ["Success", "200", "InternalError"] {
+            assert!(app.items(&format!("/jobs.json?code={code}")).is_empty());
+        }
     }
 }
 
