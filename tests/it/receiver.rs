@@ -348,8 +348,6 @@ fn a_certificate_that_cannot_be_had_is_503_and_the_push_comes_in_later() {
     let habits = [
         Habit::Status(500),
         Habit::RedirectTo("https://example.com/".to_owned()),
-        Habit::Hang,
-        Habit::Hang,
     ];
     let push = app.signed(&app.content(Format::Xml, &job_message("a", "Success")));
     for (number, habit) in habits.into_iter().enumerate() {
@@ -362,6 +360,16 @@ fn a_certificate_that_cannot_be_had_is_503_and_the_push_comes_in_later() {
     }
     app.certificate_host.set(Habit::Serve(certificate(512)));
     assert_eq!(app.send(&push).status, 204);
+}
+
+#[test]
+fn a_certificate_host_that_hangs_is_503_before_the_sender_gives_up() {
+    let app = TestApp::start();
+    app.certificate_host.set(Habit::Hang);
+    let response = app.push(Format::Xml, b"{}");
+    assert_eq!(response.status, 503);
+    assert!(response.header("retry-after").is_some());
+    assert_nothing_stored(&app);
 }
 
 #[test]
