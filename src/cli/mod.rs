@@ -53,7 +53,7 @@ struct Common {
     /// The configuration file [default: mpsink.toml if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The database file [default: mpsink.db, with --try mpsink-try.db]
+    /// The database file [default: mpsink.db; where there is --try, with it mpsink-try.db]
     #[arg(long, value_name = "FILE")]
     database: Option<PathBuf>,
 }

@@ -198,6 +198,9 @@ fn find_endpoint(command: &Push, config: &Config) -> anyhow::Result<Endpoint> {
         ),
     };
     let is_ours = running.is_some_and(|running| running.endpoint == url);
+    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        bail!("`{url}` is no URL: take the endpoint in full from the dashboard, not with `•••`");
+    }
     let after_scheme = url.find("://").map(|at| at + 3);
     let Some(host_at) = after_scheme else {
         bail!("`{url}` is no URL, such as https://mps.example.com/notifications/…");

@@ -25,7 +25,7 @@ use crate::mps::failure;
 use crate::notification::event::{ActivityEvent, JobEvent};
 use crate::store::records::JobRecord;
 
-/// The most bytes of unused keys in a job's row. What finds no room stands in its events, and the
+/// The most bytes of unused keys in a job's, run's or activity's row. What finds no room stands in its events, and the
 /// message whole with its delivery.
 const EXTRA_BYTES_MAX: usize = 32 * 1024;
 
@@ -120,7 +120,7 @@ pub(super) fn fold_job(owner: &str, job: &str, parts: &[JobPart]) -> Option<Fold
         }
         record.last_event_at = record.last_event_at.max(part.at);
     }
-    record.extra = extra_of(parts);
+    record.extra = extra_of(parts.iter().rev().map(|part| &part.event.extra));
     if record.run.is_some() {
         record.queue = None;
     }
@@ -129,26 +129,28 @@ pub(super) fn fold_job(owner: &str, job: &str, parts: &[JobPart]) -> Option<Fold
         record.finished_at = record.finished_at.or(Some(last.at));
     }
     record.group = record.code.as_deref().map(group);
-    record.duration_ms = duration_ms(record.started_at, record.finished_at);
+    let began_at = record.started_at.or(record.submitted_at);
+    record.duration_ms = duration_ms(began_at, record.finished_at);
     record.conflict = endings.len() > 1;
     Some(folded)
 }
 
-/// Returns the unused keys of all events, the last one of each, as far as there is room.
-fn extra_of(parts: &[JobPart]) -> Map<String, Value> {
+/// Returns the unused keys of events that come newest first, the newest of each, as far as there is
+/// room.
+pub(super) fn extra_of<'a>(
+    newest_first: impl Iterator<Item = &'a Map<String, Value>>,
+) -> Map<String, Value> {
     let mut extra = Map::new();
     let mut bytes = 0;
-    for part in parts.iter().rev() {
-        for (key, value) in &part.event.extra {
-            if extra.contains_key(key) {
-                continue;
-            }
-            bytes += key.len() + value.to_string().len();
-            if bytes > EXTRA_BYTES_MAX {
-                return extra;
-            }
-            extra.insert(key.clone(), value.clone());
+    for (key, value) in newest_first.flatten() {
+        if extra.contains_key(key) {
+            continue;
         }
+        bytes += key.len() + value.to_string().len();
+        if bytes > EXTRA_BYTES_MAX {
+            return extra;
+        }
+        extra.insert(key.clone(), value.clone());
     }
     extra
 }

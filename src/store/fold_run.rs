@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::notification::event::{
     ActivityEvent, Event, Failure, JobState, RunEvent, RunPart as MessagePart,
 };
-use crate::store::fold::{duration_ms, group, replace};
+use crate::store::fold::{duration_ms, extra_of, group, replace};
 use crate::store::records::{ActivityRecord, RunOutcome, RunRecord, WorkflowName};
 
 /// One event of a run or of an activity in it, with what its delivery adds.
@@ -70,6 +70,11 @@ pub(super) fn fold_run(owner: &str, run: &str, parts: &[RunPart]) -> Option<RunR
         .collect();
     record.activities.sort_by(|a, b| order(a).cmp(&order(b)));
     record.conflict = endings.len() > 1;
+    let own_events = parts.iter().rev().filter_map(|part| match &part.event {
+        Event::Run(event) => Some(&event.extra),
+        Event::Job(_) | Event::Activity(_) | Event::Unrecognized(_) => None,
+    });
+    record.extra = extra_of(own_events);
     conclude(&mut record, state, own_failure, reported_at);
     Some(record)
 }
@@ -119,9 +124,6 @@ fn add(record: &mut RunRecord, event: &RunEvent) {
     replace(&mut record.user_data, event.user_data.as_ref());
     replace(&mut record.created_at, event.created_at.as_ref());
     record.raw_state.clone_from(&event.raw_state);
-    for (key, value) in &event.extra {
-        record.extra.insert(key.clone(), value.clone());
-    }
 }
 
 /// How a run's own state ends it. That it completed and that it succeeded are the same ending:
@@ -153,9 +155,16 @@ fn conclude(
     let report_seen = ended_reports.map(|report| report.last_event_at).max();
     let is_reported = reported_at.is_some() || report_seen.is_some();
     record.outcome = outcome(&record.activities, state, is_reported);
-    if is_reported {
-        record.finished_at = report_end.or(reported_at).or(report_seen);
-    }
+    record.finished_at = if is_reported {
+        report_end.or(reported_at).or(report_seen)
+    } else {
+        // Nothing runs behind a Start that failed; a Report that still comes decides again.
+        let starts = record.activities.iter().filter(|it| is_type(it, "Start"));
+        let failed = starts.filter(|start| start.state == JobState::Failed);
+        failed
+            .map(|start| start.finished_at.unwrap_or(start.last_event_at))
+            .max()
+    };
     record.nothing_done =
         record.outcome == RunOutcome::Succeeded && is_all_skipped(&record.activities);
     record.duration_ms = duration_ms(record.created_at, record.finished_at);
@@ -255,10 +264,8 @@ fn fold_activity(owner: &str, parts: &[(&ActivityEvent, &RunPart)]) -> Option<Ac
             endings.insert(event.state.word());
         }
         record.last_event_at = record.last_event_at.max(part.at);
-        for (key, value) in &event.extra {
-            record.extra.insert(key.clone(), value.clone());
-        }
     }
+    record.extra = extra_of(parts.iter().rev().map(|(event, _)| &event.extra));
     record.group = record.code.as_deref().map(group);
     record.duration_ms = duration_ms(record.started_at, record.finished_at);
     record.conflict = endings.len() > 1;
@@ -324,7 +331,8 @@ mod tests {
         };
         let became = format!("{}{nothing}", run.outcome.word());
         assert_eq!(became, expected, "{work:?} {start} {own} {is_reported}");
-        assert_eq!(run.finished_at.is_some(), is_reported);
+        let has_ended = is_reported || start == 'f';
+        assert_eq!(run.finished_at.is_some(), has_ended, "{work:?} {start}");
     }
 
     #[test]

@@ -16,17 +16,17 @@ use crate::store::rollups::{self, Deltas};
 use crate::store::values::{
     as_read_back, count, json, read_count, read_json, read_maybe_time, read_time, read_word,
 };
+use crate::store::window::{Place, Window, event_text};
 use crate::store::words::{self, Words};
 
-/// The most events a job is folded from: the last ones in their order, whatever came first. A job
-/// has one to five; without a bound, a sender that repeats one id in ever new messages would have
-/// the writer read them all each time.
-pub(super) const FOLDED_EVENTS_MAX: i64 = 256;
+/// The most events a job is folded from; see `window.rs`. A job has one to five.
+const FOLDED_EVENTS_MAX: usize = 256;
 
-/// The most bytes of events a job is folded from, the deciding ones first and one always: so that
-/// no publisher of long messages to one id can keep the writer busy for seconds. A job's events have
-/// some hundred bytes each.
+/// The most bytes of events a job is folded from. A job's events have some hundred bytes each.
 const FOLDED_BYTES_MAX: usize = 512 * 1024;
+
+/// The most events that are looked at for those: most of what is beyond repeats what is not.
+pub(super) const READ_EVENTS_MAX: i64 = 4_096;
 
 // The order of the fold, backwards, so that the bound keeps the events that decide. `+?1` and not
 // `?1`, here and in other joins of the writer: where the planner has looked at a parameter, SQLite
@@ -164,15 +164,15 @@ pub(super) fn fold(
     deltas: &mut Deltas,
 ) -> rusqlite::Result<Change> {
     let mut select = tx.prepare_cached(SELECT_PARTS)?;
-    let mut rows = select.query(params![owner, job, FOLDED_EVENTS_MAX])?;
+    let mut rows = select.query(params![owner, job, READ_EVENTS_MAX])?;
+    let mut window = Window::new(FOLDED_EVENTS_MAX, FOLDED_BYTES_MAX);
     let mut parts = Vec::new();
-    let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        bytes += event_bytes(row)?;
-        if bytes > FOLDED_BYTES_MAX && !parts.is_empty() {
-            break;
+        match window.place(event_text(row)?, &lane(row)?) {
+            Place::Take => parts.extend(part(row, job)?),
+            Place::Repeat => {}
+            Place::Full => break,
         }
-        parts.extend(part(row, job)?);
     }
     drop(rows);
     parts.reverse();
@@ -200,9 +200,11 @@ pub(super) fn count_delivery(tx: &Transaction<'_>, delivery: RowId) -> rusqlite:
     Ok(())
 }
 
-/// Returns how long the event in a row is, as it is kept.
-pub(super) fn event_bytes(row: &Row<'_>) -> rusqlite::Result<usize> {
-    Ok(row.get_ref("event")?.as_str()?.len())
+/// Returns what a job's queue is decided by, beside the event itself.
+fn lane(row: &Row<'_>) -> rusqlite::Result<String> {
+    let (rule, queue): (i64, Option<String>) = (row.get("queue_rule")?, row.get("queue")?);
+    let region: String = row.get("region")?;
+    Ok(format!("{rule} {queue:?} {region:?}"))
 }
 
 fn part(row: &Row<'_>, job: &str) -> rusqlite::Result<Option<JobPart>> {
@@ -519,40 +521,58 @@ mod tests {
     }
 
     #[test]
-    fn a_job_with_more_events_than_are_folded_is_by_the_last_of_them() {
+    fn a_job_is_folded_from_its_last_events_as_far_as_there_is_room() {
         let test = fixtures::open();
-        test.append(message("t", "end", Some(0), event(JobState::Succeeded)));
-        for at in 0..FOLDED_EVENTS_MAX + 10 {
-            let running = event(JobState::Running);
-            test.append(message("t", &format!("m{at}"), Some(at + 1), running));
-        }
-        let job = test.job();
-        assert_eq!(job.state, JobState::Succeeded);
-        assert_eq!(job.events, u64::try_from(FOLDED_EVENTS_MAX).unwrap() + 11);
-    }
-
-    #[test]
-    fn a_job_is_folded_from_no_more_bytes_than_the_bound_and_the_deciding_event_counts() {
-        let test = fixtures::open();
-        let long = |state, data: &str| JobEvent {
-            user_data: Some(data.repeat(FOLDED_BYTES_MAX / 2)),
-            ..event(state)
+        let ended = JobEvent {
+            state: JobState::Succeeded,
+            ..JobEvent::default()
         };
-        test.append(message("t", "end", Some(0), event(JobState::Succeeded)));
-        for at in 1..5 {
+        let running = |at: i64| JobEvent {
+            state: JobState::Running,
+            request_id: Some(at.to_string()),
+            user_data: (at == 1).then(|| "of the second".to_owned()),
+            job_type: (at == 0).then(|| "of the first".to_owned()),
+            ..JobEvent::default()
+        };
+        // With the ended one, all but the very first have room.
+        for at in 0..i64::try_from(FOLDED_EVENTS_MAX).unwrap() {
             test.append(message(
                 "t",
                 &format!("m{at}"),
                 Some(at),
-                long(JobState::Running, "x"),
+                named(running(at)),
             ));
         }
+        test.append(message("t", "end", Some(0), named(ended)));
         let job = test.job();
         assert_eq!(job.state, JobState::Succeeded);
-        assert_eq!(job.events, 5);
-        // Longer than the bound by itself, and the deciding one all the same.
-        test.append(message("t", "last", Some(9), long(JobState::Failed, "yy")));
-        assert_eq!(test.job().state, JobState::Failed);
+        assert_eq!(job.user_data.as_deref(), Some("of the second"));
+        assert_eq!(job.job_type, None, "it found no room");
+        assert_eq!(job.events, u64::try_from(FOLDED_EVENTS_MAX).unwrap() + 1);
+    }
+
+    fn named(event_of_job: JobEvent) -> JobEvent {
+        JobEvent {
+            job_id: event(JobState::Running).job_id,
+            ..event_of_job
+        }
+    }
+
+    #[test]
+    fn events_that_only_repeat_leave_room_for_the_first() {
+        let test = fixtures::open();
+        let first = JobEvent {
+            job_type: Some("of the first".to_owned()),
+            ..event(JobState::Submitted)
+        };
+        test.append(message("t", "first", Some(0), first));
+        for at in 0..i64::try_from(FOLDED_EVENTS_MAX).unwrap() + 5 {
+            let again = event(JobState::Running);
+            test.append(message("t", &format!("m{at}"), Some(at + 1), again));
+        }
+        let job = test.job();
+        assert_eq!(job.state, JobState::Running);
+        assert_eq!(job.job_type.as_deref(), Some("of the first"));
     }
 
     /// Whether it goes to the other topic, when it was published, what it says.

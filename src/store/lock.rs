@@ -10,7 +10,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -160,8 +160,19 @@ fn read_note(file: &File) -> Option<Running> {
     serde_json::from_slice(&note).ok()
 }
 
+/// One database has one lock, under whatever link it is named.
 fn lock_path(database: &Path) -> PathBuf {
-    let mut path = OsString::from(database);
+    let mut path = OsString::from(fs::canonicalize(database).unwrap_or_else(|_| {
+        // Not made yet: its folder tells.
+        let folder = database
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok();
+        match (folder, database.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => database.to_owned(),
+        }
+    }));
     path.push(".lock");
     PathBuf::from(path)
 }
@@ -216,7 +227,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("mpsink.db");
         let _lock = Lock::acquire(&database).unwrap();
-        let file = std::fs::metadata(database.with_file_name("mpsink.db.lock")).unwrap();
+        let file = fs::metadata(database.with_file_name("mpsink.db.lock")).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600);
         assert!(!format!("{:?}", note()).contains("secret-key"));
         assert!(!format!("{:?}", note()).contains("0123"));
@@ -227,10 +238,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("mpsink.db");
         let path = database.with_file_name("mpsink.db.lock");
-        std::fs::write(&path, b"").unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        fs::write(&path, b"").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
         let _lock = Lock::acquire(&database).unwrap();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -70,6 +70,7 @@ mod refusals;
 mod runs;
 mod sources;
 mod values;
+mod window;
 mod words;
 mod writer;
 

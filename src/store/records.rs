@@ -283,7 +283,7 @@ pub struct JobRecord {
     pub started_at: Option<Timestamp>,
     /// From the message if it says so, else the publish time of the message that ended it.
     pub finished_at: Option<Timestamp>,
-    /// From start to finish; `None` if either is not known.
+    /// From the start, else the submission, to the finish; `None` if either is not known.
     pub duration_ms: Option<i64>,
     /// How many distinct events it was folded from.
     pub events: u64,

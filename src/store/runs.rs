@@ -11,25 +11,26 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 use crate::notification::event::JobState;
 use crate::store::fold_run::{self, RunPart};
 use crate::store::inbox::Context;
-use crate::store::jobs::{Change, Counted, Counts, event_bytes};
+use crate::store::jobs::{Change, Counted, Counts};
 use crate::store::lanes;
 use crate::store::records::{ActivityRecord, RowId, RunOutcome, RunRecord, WorkflowName};
 use crate::store::rollups::{self, Deltas};
 use crate::store::values::{
     as_read_back, count, json, read_count, read_json, read_maybe_time, read_time, read_word,
 };
+use crate::store::window::{Place, Window, event_text};
 use crate::store::words::{self, Words};
 
-/// The most events a run is folded from: the last ones in their order, whatever came first. The
-/// largest message MPS reads gives 1,001, and a run has two such messages and some in between;
-/// without a bound, a sender that repeats one id in ever new messages would have the writer read
-/// them all each time.
-const FOLDED_EVENTS_MAX: i64 = 4_096;
+/// The most events a run is folded from; see `window.rs`. The largest message MPS reads gives 1,001,
+/// and a run has two such messages and some in between.
+const FOLDED_EVENTS_MAX: usize = 4_096;
 
-/// The most bytes of events a run is folded from, the deciding ones first and one always; as for
-/// jobs, so that nobody can keep the writer busy for seconds. Two Reports of the most activities fit
-/// several times.
+/// The most bytes of events a run is folded from: several Reports of the most activities.
 const FOLDED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The most events that are looked at for those. With a message after each of its transcodes, which
+/// lists them all, a run of 250 comes to about as many.
+const READ_EVENTS_MAX: i64 = 65_536;
 
 // The order of the fold, backwards, so that the bound keeps the events that decide. For `+?1` see
 // `jobs.rs`.
@@ -137,15 +138,15 @@ pub(super) fn fold(
     deltas: &mut Deltas,
 ) -> rusqlite::Result<Change> {
     let mut select = tx.prepare_cached(SELECT_PARTS)?;
-    let mut rows = select.query(params![owner, run, FOLDED_EVENTS_MAX])?;
+    let mut rows = select.query(params![owner, run, READ_EVENTS_MAX])?;
+    let mut window = Window::new(FOLDED_EVENTS_MAX, FOLDED_BYTES_MAX);
     let mut parts: Vec<RunPart> = Vec::new();
-    let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        bytes += event_bytes(row)?;
-        if bytes > FOLDED_BYTES_MAX && !parts.is_empty() {
-            break;
+        match window.place(event_text(row)?, "") {
+            Place::Take => parts.push(part(row)?),
+            Place::Repeat => {}
+            Place::Full => break,
         }
-        parts.push(part(row)?);
     }
     drop(rows);
     parts.reverse();

@@ -10,7 +10,7 @@ use crate::notification::source::SourceId;
 use crate::store::errors::WriteError;
 use crate::store::event_rows::{Lane, queue_of};
 use crate::store::inbox::Context;
-use crate::store::jobs::{self, Change, FOLDED_EVENTS_MAX};
+use crate::store::jobs::{self, Change, READ_EVENTS_MAX};
 use crate::store::queues::Rank;
 use crate::store::rebuild::{Changes, EntityChange, Fate, Rules, in_savepoint};
 use crate::store::records::RowId;
@@ -82,7 +82,7 @@ fn place_events(
     changes: &mut Changes,
 ) -> rusqlite::Result<usize> {
     let mut select = tx.prepare_cached(SELECT_PLACES)?;
-    let placed = select.query_map(params![owner, job, FOLDED_EVENTS_MAX], placed)?;
+    let placed = select.query_map(params![owner, job, READ_EVENTS_MAX], placed)?;
     let placed: Vec<Placed> = placed.collect::<rusqlite::Result<_>>()?;
     for event in &placed {
         let (queue, rank) = event.queue_by(ctx, rules);
