@@ -404,3 +404,48 @@ fn what_is_not_there_says_what_could_be_the_reason() {
         assert_eq!(app.get(&format!("{path}.json?cursor=x")).status, 400);
     }
 }
+
+/// The message that transcode `ended` of `count` sends, with all that is known by then. The first one
+/// failed.
+fn transcode_message(count: usize, ended: usize) -> Vec<u8> {
+    let activities: Vec<Value> = (0..count)
+        .map(|number| {
+            let (state, end) = match number {
+                0 => ("Fail", "2024-05-06T08:00:01Z".to_owned()),
+                _ if number <= ended => (
+                    "Success",
+                    format!("2024-05-06T08:{:02}:{:02}Z", number / 60, number % 60),
+                ),
+                _ => ("Running", String::new()),
+            };
+            json!({"Name": format!("T{number}"), "Type": "Transcode", "JobId": format!("job-{number}"),
+                "State": state, "StartTime": "2024-05-06T08:00:00Z", "EndTime": end})
+        })
+        .collect();
+    let is_last = ended + 1 == count;
+    let (kind, own) = if is_last {
+        ("Report", "Completed")
+    } else {
+        ("Transcode", "Running")
+    };
+    let message = json!({"RunId": "large", "Name": format!("T{ended}"), "Type": kind,
+        "State": "Success", "MediaWorkflowExecution": {"MediaWorkflowId": "w", "RunId": "large",
+        "State": own, "ActivityList": activities, "CreationTime": "2024-05-06T08:00:00Z"}});
+    message.to_string().into_bytes()
+}
+
+#[test]
+fn a_large_run_that_tells_of_each_transcode_keeps_its_first_failure() {
+    const TRANSCODES: usize = 80;
+    let app = TestApp::start();
+    for ended in 0..TRANSCODES {
+        let message = transcode_message(TRANSCODES, ended);
+        assert_eq!(app.push(Format::Simplified, &message).status, 204);
+    }
+    let run = app.json("/runs/large.json");
+    assert_eq!(run["outcome"], json!("partial"));
+    assert_eq!(activity(&run, "T0")["state"], json!("failed"));
+    assert_eq!(activity(&run, "T1")["state"], json!("succeeded"));
+    // The Report that sent the last message is one more.
+    assert_eq!(run["activities"].as_array().unwrap().len(), TRANSCODES + 1);
+}
