@@ -28,8 +28,8 @@ fn a_full_inbox_is_503_at_once_and_what_was_in_it_is_stored() {
         204
     );
 
-    // Another program holds the write lock: the writer waits with one push, a second is in the
-    // inbox, and there is no room for the others.
+    // Another program holds the write lock: the writer waits with one push or two, one more is in
+    // the inbox, and there is no room for the others.
     let mut database = Database::open(app.database()).unwrap();
     let lock = database
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -51,17 +51,19 @@ fn a_full_inbox_is_503_at_once_and_what_was_in_it_is_stored() {
         })
         .collect();
     // Those that found no room are answered while the lock is still held.
-    for _ in 0..4 {
+    for _ in 0..3 {
         assert_try_again(&told.recv().unwrap());
     }
     drop(lock);
-    for _ in 0..2 {
-        assert_eq!(told.recv().unwrap().status, 204);
-    }
+    let others: Vec<Response> = (0..3).map(|_| told.recv().unwrap()).collect();
     for reader in readers {
         reader.join().unwrap();
     }
-    assert_eq!(app.items("/deliveries.json").len(), 3);
+    let (taken, not_taken): (Vec<_>, Vec<_>) =
+        others.iter().partition(|response| response.status == 204);
+    assert!(!taken.is_empty(), "what was in the inbox is taken");
+    not_taken.into_iter().for_each(assert_try_again);
+    assert_eq!(app.items("/deliveries.json").len(), 1 + taken.len());
 }
 
 #[test]
