@@ -258,10 +258,8 @@ fn a_path_that_differs_by_a_byte_is_no_path_at_all() {
     let strays = app.json_when("/refusals.json", |json| json["strays"]["total"] == json!(7));
     assert_eq!(strays["strays"]["latest"].as_array().unwrap().len(), 7);
     let secret = target.rsplit('/').next().unwrap();
-    for page in ["/refusals.json", "/refusals.json"] {
-        let text = app.get(page).text().to_lowercase();
-        assert!(!text.contains(secret), "{text}");
-    }
+    let text = strays.to_string().to_lowercase();
+    assert!(!text.contains(secret), "{text}");
 }
 
 #[test]
