@@ -18,9 +18,9 @@ use crate::push::build_unsigned;
 use crate::signature::{Verifier, VerifierOptions};
 use crate::store::{Purpose, SourceRule, Store, StoreOptions};
 
-/// Made-up pushes on their way into the store at once: while the writer commits one batch of 256,
-/// the next ones are made and wait for it. Below the inbox's bound, so that it is never found full.
-const DEMO_IN_FLIGHT_MAX: usize = 768;
+/// Made-up pushes on their way into the store at once: while the writer commits one batch, the next
+/// ones are made and wait for it.
+const DEMO_IN_FLIGHT_MAX: usize = 3_072;
 
 /// How long a made-up push may wait for its commit: nobody gives up waiting for it.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(600);
@@ -54,7 +54,11 @@ pub fn make(
         );
     }
     let clock = Clock::standing_at(scenario.ends_at);
-    let bounds = Bounds::default();
+    let bounds = Bounds {
+        // Room for all, so that it is never found full.
+        inbox_commands: DEMO_IN_FLIGHT_MAX,
+        ..Bounds::default()
+    };
     let (store, _) = Store::open(StoreOptions {
         path: into.to_owned(),
         purpose: Purpose::Try,

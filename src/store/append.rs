@@ -11,8 +11,6 @@
 //! bits, and one by force would need a second preimage, or would only merge messages of the same
 //! attacker.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
@@ -20,22 +18,20 @@ use crate::clock::Timestamp;
 use crate::notification::Notification;
 use crate::notification::capture;
 use crate::notification::event::Event;
+use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
 use crate::store::event_rows::{EventRow, Filing, Lane};
 use crate::store::inbox::Context;
-use crate::store::jobs::{self, Counts};
 use crate::store::records::RowId;
-use crate::store::rollups::Deltas;
 use crate::store::values::count;
-use crate::store::{Appended, Arrival, OwnerRule, held, runs, sources};
+use crate::store::{Appended, Arrival, OwnerRule, held, sources};
 
 const INSERT_DELIVERY: &str = "
     INSERT INTO delivery (
       key, source, owner, region, topic, subscriber, subscription, message_id, tag, format,
       published_at, received_at, md5_mismatch, message_sha256, body_bytes, unrecognized
     ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
-    ON CONFLICT (key) DO NOTHING
-    RETURNING id";
+    ON CONFLICT (key) DO NOTHING";
 
 const COUNT_DUPLICATE: &str = "
     UPDATE delivery
@@ -50,12 +46,20 @@ const SELECT_DIFFERENT: &str = "SELECT id FROM delivery WHERE key = ?1 AND messa
 const INSERT_CAPTURE: &str =
     "INSERT INTO delivery_capture (delivery, head, body) VALUES (?1, ?2, ?3)";
 
+// Each job and each run once.
+const SELECT_SUBJECTS: &str = "
+    SELECT DISTINCT owner, job, NULL AS run FROM event WHERE delivery = ?1 AND job IS NOT NULL
+    UNION ALL
+    SELECT DISTINCT owner, NULL, run FROM event WHERE delivery = ?1 AND run IS NOT NULL";
+
 const KEY_BYTES: usize = 16;
 
-/// Writes an [`Arrival`]; see [`Appended`] for what may become of it.
+/// Writes an [`Arrival`]; see [`Appended`] for what may become of it. What it is about is folded at
+/// the end of the transaction.
 pub(super) fn append(
     tx: &Transaction<'_>,
     ctx: &Context,
+    batch: &mut Batch,
     arrival: &Arrival,
 ) -> rusqlite::Result<Result<Appended, WriteError>> {
     // First what may forbid it, so that nothing is written then.
@@ -87,10 +91,10 @@ pub(super) fn append(
     let appended = match insert_delivery(tx, arrival, key, message_sha256)? {
         Some(delivery) => {
             insert_capture(tx, delivery, arrival)?;
-            insert_events(tx, ctx, delivery, arrival)?;
+            insert_events(tx, ctx, batch, delivery, arrival)?;
             Appended::Stored { delivery }
         }
-        None => count_duplicate(tx, arrival.delivery.received_at, key, message_sha256)?,
+        None => count_duplicate(tx, batch, arrival.delivery.received_at, key, message_sha256)?,
     };
     Ok(Ok(appended))
 }
@@ -136,28 +140,25 @@ fn insert_delivery(
     let notification = &arrival.notification;
     let unrecognized = why_unrecognized(&arrival.events);
     let mut insert = tx.prepare_cached(INSERT_DELIVERY)?;
-    let id = insert.query_row(
-        params![
-            key,
-            arrival.delivery.source.0,
-            text(notification.topic_owner.as_ref()),
-            arrival.region,
-            text(notification.topic.as_ref()),
-            notification.subscriber,
-            notification.subscription,
-            notification.message_id,
-            notification.tag,
-            notification.format.word(),
-            notification.published_at.map(|at| at.0),
-            arrival.delivery.received_at.0,
-            arrival.md5_mismatch,
-            message_sha256,
-            count(arrival.delivery.body.len()),
-            unrecognized,
-        ],
-        |row| row.get(0),
-    );
-    id.optional()
+    let inserted = insert.execute(params![
+        key,
+        arrival.delivery.source.0,
+        text(notification.topic_owner.as_ref()),
+        arrival.region,
+        text(notification.topic.as_ref()),
+        notification.subscriber,
+        notification.subscription,
+        notification.message_id,
+        notification.tag,
+        notification.format.word(),
+        notification.published_at.map(|at| at.0),
+        arrival.delivery.received_at.0,
+        arrival.md5_mismatch,
+        message_sha256,
+        count(arrival.delivery.body.len()),
+        unrecognized,
+    ])?;
+    Ok((inserted > 0).then(|| tx.last_insert_rowid()))
 }
 
 /// Returns why a message with these events was not understood; `None` if it was.
@@ -181,6 +182,7 @@ fn find_different(
 
 fn count_duplicate(
     tx: &Transaction<'_>,
+    batch: &mut Batch,
     received_at: Timestamp,
     key: [u8; KEY_BYTES],
     message_sha256: [u8; 32],
@@ -190,8 +192,16 @@ fn count_duplicate(
         .query_row(params![key, received_at.0, message_sha256], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-    jobs::count_delivery(tx, delivery)?;
-    runs::count_delivery(tx, delivery)?;
+    let mut select = tx.prepare_cached(SELECT_SUBJECTS)?;
+    let mut rows = select.query([delivery])?;
+    while let Some(row) = rows.next()? {
+        let owner: String = row.get("owner")?;
+        match (row.get("job")?, row.get("run")?) {
+            (Some(job), _) => batch.repeat_job(owner, job),
+            (None, Some(run)) => batch.repeat_run(owner, run),
+            (None, None) => {}
+        }
+    }
     Ok(Appended::Duplicate { delivery, differs })
 }
 
@@ -206,10 +216,11 @@ fn insert_capture(
     Ok(())
 }
 
-/// Writes the events, then folds each job and each run they are about once.
+/// Writes the events, and leaves what they are about to be folded.
 fn insert_events(
     tx: &Transaction<'_>,
     ctx: &Context,
+    batch: &mut Batch,
     delivery: RowId,
     arrival: &Arrival,
 ) -> rusqlite::Result<()> {
@@ -223,26 +234,12 @@ fn insert_events(
         published_at: arrival.notification.published_at,
         received_at: arrival.delivery.received_at,
     };
-    let mut events_of_job: BTreeMap<String, u64> = BTreeMap::new();
-    let mut events_of_run: BTreeMap<String, u64> = BTreeMap::new();
     for (position, event) in arrival.events.iter().enumerate() {
         let row = EventRow::of(event, &ctx.queues, &filing)?;
         row.insert(tx, delivery, count(position), owner)?;
-        if let Some(job) = row.job {
-            *events_of_job.entry(job).or_default() += 1;
-        }
-        if let Some(run) = row.run {
-            *events_of_run.entry(run).or_default() += 1;
-        }
+        batch.add_event(owner, delivery, &arrival.region, row);
     }
-    let mut deltas = Deltas::default();
-    for (run, events) in events_of_run {
-        runs::fold(tx, owner, &run, Counts::Add(events), &mut deltas)?;
-    }
-    for (job, events) in events_of_job {
-        jobs::fold(tx, owner, &job, Counts::Add(events), &mut deltas)?;
-    }
-    deltas.write(tx, ctx.clock.now())
+    Ok(())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::notification::event::{Event, JobEvent, JobState};
 use crate::notification::source::{Source, SourceId};
 use crate::notification::{Admitted, Format, Notification};
 use crate::store::errors::WriteError;
-use crate::store::inbox::{Asked, Context};
+use crate::store::inbox::{Asked, Context, How};
 use crate::store::records::{
     JobFilter, JobRecord, Page, RollUpRecord, RollUpSpan, RunFilter, RunRecord,
 };
@@ -182,7 +182,7 @@ impl TestStore {
     ) -> Receiver<Result<(), WriteError>> {
         let (reply, answer) = mpsc::channel();
         let reply = Box::new(move |answer| drop(reply.send(answer)));
-        let work = Asked::new(what, run, reply);
+        let work = Asked::new(what, How::Settled(run), reply);
         self.store.inner.inbox.send(0, work).unwrap();
         answer
     }

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::store::QueueRule;
+use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
 
 /// What every command may need beside what was asked.
@@ -29,13 +30,29 @@ pub(super) struct Context {
 pub(super) type Run<T, R> =
     fn(&Transaction<'_>, &Context, &T) -> rusqlite::Result<Result<R, WriteError>>;
 
+/// The same, for what leaves a part of the work to the end of its transaction.
+pub(super) type RunInBatch<T, R> =
+    fn(&Transaction<'_>, &Context, &mut Batch, &T) -> rusqlite::Result<Result<R, WriteError>>;
+
+/// How a command is run.
+pub(super) enum How<T, R> {
+    /// As if each command before it had been alone.
+    Settled(Run<T, R>),
+    InBatch(RunInBatch<T, R>),
+}
+
 /// Where the answer goes.
 pub(super) type Reply<R> = Box<dyn FnOnce(Result<R, WriteError>) + Send>;
 
 /// A command, whatever it asks and is answered.
 pub(super) trait Work: Send {
     /// Runs in `tx` and remembers the answer; the second run replaces it.
-    fn execute(&mut self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()>;
+    fn execute(
+        &mut self,
+        tx: &Transaction<'_>,
+        ctx: &Context,
+        batch: &mut Batch,
+    ) -> rusqlite::Result<()>;
     /// Gives the remembered answer. Only after the commit.
     fn answer(self: Box<Self>);
     /// Says why nothing was written.
@@ -45,16 +62,16 @@ pub(super) trait Work: Send {
 /// The one kind of [`Work`].
 pub(super) struct Asked<T, R> {
     what: T,
-    run: Run<T, R>,
+    how: How<T, R>,
     reply: Reply<R>,
     answer: Option<Result<R, WriteError>>,
 }
 
 impl<T, R> Asked<T, R> {
-    pub(super) fn new(what: T, run: Run<T, R>, reply: Reply<R>) -> Asked<T, R> {
+    pub(super) fn new(what: T, how: How<T, R>, reply: Reply<R>) -> Asked<T, R> {
         Asked {
             what,
-            run,
+            how,
             reply,
             answer: None,
         }
@@ -62,9 +79,21 @@ impl<T, R> Asked<T, R> {
 }
 
 impl<T: Send, R: Send> Work for Asked<T, R> {
-    fn execute(&mut self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()> {
+    fn execute(
+        &mut self,
+        tx: &Transaction<'_>,
+        ctx: &Context,
+        batch: &mut Batch,
+    ) -> rusqlite::Result<()> {
         self.answer = None;
-        self.answer = Some((self.run)(tx, ctx, &self.what)?);
+        let answer = match self.how {
+            How::Settled(run) => {
+                batch.settle(tx, ctx)?;
+                run(tx, ctx, &self.what)?
+            }
+            How::InBatch(run) => run(tx, ctx, batch, &self.what)?,
+        };
+        self.answer = Some(answer);
         Ok(())
     }
 

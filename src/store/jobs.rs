@@ -7,16 +7,19 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
+use crate::clock::Timestamp;
 use crate::notification::event::{Event, JobState};
+use crate::store::batch::{News, Shares};
+use crate::store::event_rows::EventRow;
 use crate::store::fold::{self, FoldedJob, JobPart};
 use crate::store::inbox::Context;
-use crate::store::lanes;
 use crate::store::records::{JobRecord, RowId};
-use crate::store::rollups::{self, Deltas};
+use crate::store::rollups;
 use crate::store::values::{
-    as_read_back, count, json, read_count, read_json, read_maybe_time, read_time, read_word,
+    as_read_back, count, json, parse_json, read_count, read_json, read_maybe_time, read_time,
+    read_word,
 };
-use crate::store::window::{Place, Window, event_text};
+use crate::store::window::{Place, Window};
 use crate::store::words::{self, Words};
 
 /// The most events a job is folded from; see `window.rs`. A job has one to five.
@@ -52,7 +55,7 @@ const SELECT_ROW: &str = "
       events, deliveries, conflict, last_event_at, extra
     FROM job WHERE job = ?1 AND owner = ?2";
 
-const UPSERT_JOB: &str = "
+const INSERT_JOB: &str = "
     INSERT INTO job (
       job, owner, region, queue, run, workflow, names, type, state, raw_state, code, error_group,
       message, user_data, input, submitted_at, started_at, finished_at, duration_ms, events,
@@ -61,30 +64,28 @@ const UPSERT_JOB: &str = "
       :job, :owner, :region, :queue, :run, :workflow, :names, :type, :state, :raw_state, :code,
       :error_group, :message, :user_data, :input, :submitted_at, :started_at, :finished_at,
       :duration_ms, :events, :deliveries, :conflict, :last_event_at, :extra
-    )
-    ON CONFLICT (job, owner) DO UPDATE SET
-      region = excluded.region, queue = excluded.queue, run = excluded.run,
-      workflow = excluded.workflow, names = excluded.names, type = excluded.type,
-      state = excluded.state, raw_state = excluded.raw_state, code = excluded.code,
-      error_group = excluded.error_group, message = excluded.message,
-      user_data = excluded.user_data, input = excluded.input,
-      submitted_at = excluded.submitted_at, started_at = excluded.started_at,
-      finished_at = excluded.finished_at, duration_ms = excluded.duration_ms,
-      events = excluded.events, deliveries = excluded.deliveries,
-      conflict = excluded.conflict, last_event_at = excluded.last_event_at,
-      extra = excluded.extra
-    RETURNING id";
+    )";
+
+const UPDATE_JOB: &str = "
+    UPDATE job SET
+      region = :region, queue = :queue, run = :run,
+      workflow = :workflow, names = :names, type = :type,
+      state = :state, raw_state = :raw_state, code = :code,
+      error_group = :error_group, message = :message,
+      user_data = :user_data, input = :input,
+      submitted_at = :submitted_at, started_at = :started_at,
+      finished_at = :finished_at, duration_ms = :duration_ms,
+      events = :events, deliveries = :deliveries,
+      conflict = :conflict, last_event_at = :last_event_at,
+      extra = :extra
+    WHERE job = :job AND owner = :owner";
 
 const UPDATE_COUNTS: &str = "UPDATE job SET events = ?2, deliveries = ?3 WHERE id = ?1";
 
 const DELETE_JOB: &str = "DELETE FROM job WHERE id = ?1";
 
-const COUNT_DELIVERY: &str = "
-    UPDATE job SET deliveries = deliveries + 1
-    WHERE id IN (
-      SELECT job.id FROM event JOIN job ON job.job = event.job AND job.owner = event.owner
-      WHERE event.delivery = +?1
-    )";
+const ADD_DELIVERIES: &str = "
+    UPDATE job SET deliveries = deliveries + ?3 WHERE job = ?1 AND owner = ?2";
 
 /// What became of a row that was folded again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +100,32 @@ pub(super) enum Change {
 
 /// Where a row's counts come from.
 #[derive(Clone, Copy)]
-pub(super) enum Counts {
-    /// So many events of one new delivery were written.
-    Add(u64),
+pub(super) enum Counts<'a> {
+    /// So much has come.
+    Add(&'a News),
     /// Events may have come or gone in any number.
     Again,
+}
+
+/// One event that tells of a job, as its row and its delivery have it.
+pub(super) struct Told {
+    event: String,
+    at: Timestamp,
+    region: String,
+    queue: Option<String>,
+    queue_rule: i64,
+}
+
+impl Told {
+    pub(super) fn of(row: EventRow, region: &str) -> Told {
+        Told {
+            event: row.event,
+            at: row.at,
+            region: region.to_owned(),
+            queue: row.queue,
+            queue_rule: row.queue_rule,
+        }
+    }
 }
 
 /// How many events a row has, and how many pushes brought them.
@@ -113,7 +135,7 @@ pub(super) struct Counted {
     pub(super) deliveries: u64,
 }
 
-impl Counts {
+impl Counts<'_> {
     /// Adds to what the row had, or counts by `sql`, which knows the owner and the id.
     pub(super) fn count(
         self,
@@ -124,9 +146,9 @@ impl Counts {
         id: &str,
     ) -> rusqlite::Result<Counted> {
         match self {
-            Counts::Add(events) => Ok(Counted {
-                events: before.events.saturating_add(events),
-                deliveries: before.deliveries.saturating_add(1),
+            Counts::Add(news) => Ok(Counted {
+                events: before.events.saturating_add(news.events),
+                deliveries: before.deliveries.saturating_add(news.deliveries),
             }),
             Counts::Again => {
                 let mut select = tx.prepare_cached(sql)?;
@@ -148,37 +170,69 @@ pub(super) fn refold_job(
     owner: &str,
     job: &str,
 ) -> rusqlite::Result<Change> {
-    let mut deltas = Deltas::default();
-    let change = fold(tx, owner, job, Counts::Again, &mut deltas)?;
-    deltas.write(tx, ctx.clock.now())?;
+    let mut shares = Shares::default();
+    let parts = parts(tx, owner, job)?;
+    let before = stored(tx, owner, job)?;
+    let change = fold(tx, owner, job, &parts, before, Counts::Again, &mut shares)?;
+    shares.write(tx, ctx)?;
     Ok(change)
 }
 
-/// Folds a job again after events of it were written. What it changes of the roll-ups goes to
-/// `deltas`, which the caller writes.
-pub(super) fn fold(
+/// Folds a job again after `news` of it were written. What it changes elsewhere goes to `shares`,
+/// which the caller writes.
+pub(super) fn take_in(
     tx: &Transaction<'_>,
     owner: &str,
     job: &str,
-    counts: Counts,
-    deltas: &mut Deltas,
-) -> rusqlite::Result<Change> {
+    news: &News,
+    shares: &mut Shares,
+) -> rusqlite::Result<()> {
+    if news.events == 0 {
+        let deliveries = count(news.deliveries);
+        let mut update = tx.prepare_cached(ADD_DELIVERIES)?;
+        update.execute(params![job, owner, deliveries])?;
+        return Ok(());
+    }
+    let before = stored(tx, owner, job)?;
+    let parts = match (&before, &news.only) {
+        // Each job with events has a row, so without a row it has no other event. Most jobs come
+        // and go with one.
+        (None, Some(told)) => part(told, job)?.into_iter().collect(),
+        _ => parts(tx, owner, job)?,
+    };
+    fold(tx, owner, job, &parts, before, Counts::Add(news), shares)?;
+    Ok(())
+}
+
+/// Returns what a job is folded from, in order.
+fn parts(tx: &Transaction<'_>, owner: &str, job: &str) -> rusqlite::Result<Vec<JobPart>> {
     let mut select = tx.prepare_cached(SELECT_PARTS)?;
     let mut rows = select.query(params![owner, job, READ_EVENTS_MAX])?;
     let mut window = Window::new(FOLDED_EVENTS_MAX, FOLDED_BYTES_MAX);
     let mut parts = Vec::new();
     while let Some(row) = rows.next()? {
-        match window.place(event_text(row)?, &lane(row)?) {
-            Place::Take => parts.extend(part(row, job)?),
+        let told = told(row)?;
+        match window.place(&told.event, &lane(&told)) {
+            Place::Take => parts.extend(part(&told, job)?),
             Place::Repeat => {}
             Place::Full => break,
         }
     }
-    drop(rows);
     parts.reverse();
-    lanes::note_queues(tx, &parts)?;
-    let before = stored(tx, owner, job)?;
-    let mut after = fold::fold_job(owner, job, &parts);
+    Ok(parts)
+}
+
+fn fold(
+    tx: &Transaction<'_>,
+    owner: &str,
+    job: &str,
+    parts: &[JobPart],
+    before: Option<(RowId, FoldedJob)>,
+    counts: Counts<'_>,
+    shares: &mut Shares,
+) -> rusqlite::Result<Change> {
+    shares.queues.note(parts);
+    let mut after = fold::fold_job(owner, job, parts);
     if let Some(after) = &mut after {
         let counted = before
             .as_ref()
@@ -191,24 +245,34 @@ pub(super) fn fold(
         after.record.deliveries = counted.deliveries;
         after.record.extra = as_read_back(&after.record.extra)?;
     }
-    replace(tx, before, after, deltas)
-}
-
-/// Counts a duplicate of `delivery` on the jobs its events are about.
-pub(super) fn count_delivery(tx: &Transaction<'_>, delivery: RowId) -> rusqlite::Result<()> {
-    tx.prepare_cached(COUNT_DELIVERY)?.execute([delivery])?;
-    Ok(())
+    replace(tx, before, after, shares)
 }
 
 /// Returns what a job's queue is decided by, beside the event itself.
-fn lane(row: &Row<'_>) -> rusqlite::Result<String> {
-    let (rule, queue): (i64, Option<String>) = (row.get("queue_rule")?, row.get("queue")?);
-    let region: String = row.get("region")?;
-    Ok(format!("{rule} {queue:?} {region:?}"))
+fn lane(told: &Told) -> String {
+    let Told {
+        queue_rule,
+        queue,
+        region,
+        ..
+    } = told;
+    format!("{queue_rule} {queue:?} {region:?}")
 }
 
-fn part(row: &Row<'_>, job: &str) -> rusqlite::Result<Option<JobPart>> {
-    let (event, of_run) = match read_json(row, "event")? {
+fn told(row: &Row<'_>) -> rusqlite::Result<Told> {
+    Ok(Told {
+        event: row.get("event")?,
+        at: read_time(row, "at")?,
+        region: row.get("region")?,
+        queue: row.get("queue")?,
+        queue_rule: row.get("queue_rule")?,
+    })
+}
+
+/// Reads the event from its text also where it is at hand, so that it is the same whenever it is
+/// folded again.
+fn part(told: &Told, job: &str) -> rusqlite::Result<Option<JobPart>> {
+    let (event, of_run) = match parse_json(&told.event)? {
         Event::Job(event) => (event, None),
         Event::Activity(activity) => {
             let (event, of_run) = fold::job_of(activity, job);
@@ -219,10 +283,10 @@ fn part(row: &Row<'_>, job: &str) -> rusqlite::Result<Option<JobPart>> {
     Ok(Some(JobPart {
         event,
         of_run,
-        at: read_time(row, "at")?,
-        region: row.get("region")?,
-        queue: row.get("queue")?,
-        queue_rule: row.get("queue_rule")?,
+        at: told.at,
+        region: told.region.clone(),
+        queue: told.queue.clone(),
+        queue_rule: told.queue_rule,
     }))
 }
 
@@ -277,12 +341,12 @@ fn replace(
     tx: &Transaction<'_>,
     before: Option<(RowId, FoldedJob)>,
     after: Option<FoldedJob>,
-    deltas: &mut Deltas,
+    shares: &mut Shares,
 ) -> rusqlite::Result<Change> {
     let contribution = |row: &FoldedJob| rollups::of_job(&row.record);
     let words_of = |row: &FoldedJob| words::of_job(&row.record, &row.names);
     let had = before.as_ref().map(|(_, row)| row);
-    deltas.replace(
+    shares.roll_ups.replace(
         had.and_then(contribution),
         after.as_ref().and_then(contribution),
     );
@@ -294,7 +358,12 @@ fn replace(
             tx.prepare_cached(DELETE_JOB)?.execute([id])?;
             (id, Change::Removed)
         }
-        (None, Some(after)) => (upsert(tx, &after)?, Change::Added),
+        (None, Some(after)) => {
+            // Not an upsert: which of the two it is, is known, and an upsert that returns the
+            // number costs a statement journal.
+            write(tx, INSERT_JOB, &after)?;
+            (tx.last_insert_rowid(), Change::Added)
+        }
         (Some((_, before)), Some(after)) if before == after => return Ok(Change::Same),
         (Some((id, mut before)), Some(after)) => {
             before.record.events = after.record.events;
@@ -307,20 +376,20 @@ fn replace(
                 ];
                 tx.prepare_cached(UPDATE_COUNTS)?.execute(counts)?;
             } else {
-                upsert(tx, &after)?;
+                write(tx, UPDATE_JOB, &after)?;
             }
             (id, Change::Changed)
         }
     };
-    words::replace(tx, Words::OfJobs, id, &words_before, &words_after)?;
+    let words = &mut shares.words;
+    words.replace(Words::OfJobs, id, &words_before, words_after);
     Ok(change)
 }
 
-fn upsert(tx: &Transaction<'_>, folded: &FoldedJob) -> rusqlite::Result<RowId> {
+/// Runs a statement that sets every column.
+fn write(tx: &Transaction<'_>, sql: &str, folded: &FoldedJob) -> rusqlite::Result<()> {
     let record = &folded.record;
-    let mut upsert = tx.prepare_cached(UPSERT_JOB)?;
-    upsert.query_row(
-        named_params! {
+    tx.prepare_cached(sql)?.execute(named_params! {
             ":job": record.id,
             ":owner": record.owner,
             ":region": record.region,
@@ -345,9 +414,8 @@ fn upsert(tx: &Transaction<'_>, folded: &FoldedJob) -> rusqlite::Result<RowId> {
             ":conflict": record.conflict,
             ":last_event_at": record.last_event_at.0,
             ":extra": json(&record.extra)?,
-        },
-        |row| row.get("id"),
-    )
+    })?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -39,20 +39,40 @@ type Newest<'a> = (Timestamp, Option<(i64, &'a str)>);
 /// When a name was published that came without a publish time: before every other.
 const NAMED_AT_UNKNOWN: i64 = i64::MIN;
 
-/// Makes the queues of a job's events known.
-pub(super) fn note_queues(tx: &Transaction<'_>, parts: &[JobPart]) -> rusqlite::Result<()> {
-    let mut newest: BTreeMap<(&str, &str), Timestamp> = BTreeMap::new();
-    for part in parts {
-        if let Some(queue) = &part.queue {
-            let at = newest.entry((queue, &part.region)).or_insert(part.at);
-            *at = part.at.max(*at);
+/// Queues that jobs' events named, with their newest times.
+#[derive(Default)]
+pub(super) struct Queues {
+    /// By region, then name.
+    newest: BTreeMap<String, BTreeMap<String, Timestamp>>,
+}
+
+impl Queues {
+    pub(super) fn note(&mut self, parts: &[JobPart]) {
+        for part in parts {
+            let Some(queue) = &part.queue else {
+                continue;
+            };
+            // There are few queues and many events: no key is made to look one up.
+            let known = self.newest.get_mut(&part.region);
+            if let Some(at) = known.and_then(|of_region| of_region.get_mut(queue)) {
+                *at = part.at.max(*at);
+            } else {
+                let of_region = self.newest.entry(part.region.clone()).or_default();
+                of_region.insert(queue.clone(), part.at);
+            }
         }
     }
-    for ((queue, region), at) in newest {
-        let mut upsert = tx.prepare_cached(UPSERT_QUEUE)?;
-        upsert.execute(params![queue, region, at.0])?;
+
+    /// Makes them known.
+    pub(super) fn write(self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        for (region, queues) in self.newest {
+            for (queue, at) in queues {
+                let mut upsert = tx.prepare_cached(UPSERT_QUEUE)?;
+                upsert.execute(params![queue, region, at.0])?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Makes the workflows of a run's events known.

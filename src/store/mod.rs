@@ -39,7 +39,7 @@ use crate::notification::source::{Source, SourceId};
 use crate::notification::{Admitted, Notification};
 use crate::store::errors::{OpenError, WriteError};
 use crate::store::files::Files;
-use crate::store::inbox::{Asked, Context, Inbox, Run};
+use crate::store::inbox::{Asked, Context, How, How::Settled, Inbox};
 use crate::store::lanes::Workflows;
 use crate::store::lock::{Lock, Running};
 use crate::store::notes::Notes;
@@ -54,6 +54,7 @@ pub mod records;
 pub mod rollups;
 
 mod append;
+mod batch;
 mod event_rows;
 mod files;
 mod fold;
@@ -381,38 +382,37 @@ impl Store {
     /// that has its key.
     pub async fn append(&self, arrival: Arrival) -> Result<Appended, WriteError> {
         let bytes = weigh(&arrival.delivery).saturating_add(arrival.notification.message.len());
-        self.ask(bytes, arrival, append::append).await
+        self.ask(bytes, arrival, How::InBatch(append::append)).await
     }
 
     /// Keeps a push whole until a person decides; the same again, under the same signature or a new
     /// one, is counted on the row that has it.
     pub async fn hold(&self, held: NewHeld) -> Result<RowId, WriteError> {
         let bytes = weigh(&held.delivery).saturating_add(held.explanation.len());
-        self.ask(bytes, held, held::hold).await
+        self.ask(bytes, held, Settled(held::hold)).await
     }
 
     /// Returns whether it was there.
     pub async fn drop_held(&self, id: RowId) -> Result<bool, WriteError> {
-        self.ask(0, id, held::drop_held).await
+        self.ask(0, id, Settled(held::drop_held)).await
     }
 
     /// Lets an owner in at a source; the second call does nothing.
     pub async fn allow_owner(&self, source: SourceId, owner: String) -> Result<(), WriteError> {
-        let bytes = owner.len();
-        self.ask(bytes, (source, owner), sources::allow_owner).await
+        let how = Settled(sources::allow_owner);
+        self.ask(owner.len(), (source, owner), how).await
     }
 
     /// Lets a topic in at a source; the second call does nothing.
     pub async fn allow_topic(&self, source: SourceId, topic: String) -> Result<(), WriteError> {
-        let bytes = topic.len();
-        self.ask(bytes, (source, topic), sources::allow_topic).await
+        let how = Settled(sources::allow_topic);
+        self.ask(topic.len(), (source, topic), how).await
     }
 
-    /// Keeps a certificate, replacing the one of its URL; beyond 16 the
-    /// one that was fetched first goes.
+    /// Keeps a certificate, replacing the one of its URL; beyond 16 the one fetched first goes.
     pub async fn keep_certificate(&self, certificate: KeptCertificate) -> Result<(), WriteError> {
         let bytes = certificate.bytes.len();
-        self.ask(bytes, certificate, sources::keep_certificate)
+        self.ask(bytes, certificate, Settled(sources::keep_certificate))
             .await
     }
 
@@ -425,7 +425,7 @@ impl Store {
         let reply = Box::new(move |answer| {
             let _ = reply.send(answer);
         });
-        let work = Asked::new(rules, sources::register, reply);
+        let work = Asked::new(rules, Settled(sources::register), reply);
         self.inner.inbox.send(0, work)?;
         answer.recv().map_err(|_| WriteError::Closed)?
     }
@@ -459,12 +459,12 @@ impl Store {
     }
 
     /// Asks the writer, and waits no longer than a sender of pushes would.
-    async fn ask<T, R>(&self, bytes: usize, what: T, run: Run<T, R>) -> Result<R, WriteError>
+    async fn ask<T, R>(&self, bytes: usize, what: T, how: How<T, R>) -> Result<R, WriteError>
     where
         T: Send + 'static,
         R: Send + 'static,
     {
-        let answer = self.ask_and_wait(bytes, what, run);
+        let answer = self.ask_and_wait(bytes, what, how);
         let answer = tokio::time::timeout(self.inner.answer_within, answer);
         answer.await.unwrap_or(Err(WriteError::TooSlow))
     }
@@ -474,7 +474,7 @@ impl Store {
         &self,
         bytes: usize,
         what: T,
-        run: Run<T, R>,
+        how: How<T, R>,
     ) -> Result<R, WriteError>
     where
         T: Send + 'static,
@@ -483,7 +483,7 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         // Nobody may be waiting any more: a sender that hung up. What was asked is done all the same.
         let reply = Box::new(move |answer| drop(reply.send(answer)));
-        self.inner.inbox.send(bytes, Asked::new(what, run, reply))?;
+        self.inner.inbox.send(bytes, Asked::new(what, how, reply))?;
         answer.await.map_err(|_| WriteError::Closed)?
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use crate::notification::event::JobState;
+use crate::store::batch::{News, Shares};
 use crate::store::fold_run::{self, RunPart};
 use crate::store::inbox::Context;
 use crate::store::jobs::{Change, Counted, Counts};
@@ -61,7 +62,7 @@ const SELECT_ACTIVITIES: &str = "
       last_event_at, extra
     FROM activity WHERE run = ?1 AND owner = ?2";
 
-const UPSERT_RUN: &str = "
+const INSERT_RUN: &str = "
     INSERT INTO run (
       run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
       nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
@@ -70,18 +71,20 @@ const UPSERT_RUN: &str = "
       :run, :owner, :region, :workflow, :workflow_name, :media_id, :input, :user_data, :outcome,
       :nothing_done, :raw_state, :code, :error_group, :message, :created_at, :finished_at,
       :duration_ms, :events, :deliveries, :conflict, :last_event_at, :extra
-    )
-    ON CONFLICT (run, owner) DO UPDATE SET
-      region = excluded.region, workflow = excluded.workflow,
-      workflow_name = excluded.workflow_name, media_id = excluded.media_id,
-      input = excluded.input, user_data = excluded.user_data, outcome = excluded.outcome,
-      nothing_done = excluded.nothing_done, raw_state = excluded.raw_state,
-      code = excluded.code, error_group = excluded.error_group, message = excluded.message,
-      created_at = excluded.created_at, finished_at = excluded.finished_at,
-      duration_ms = excluded.duration_ms, events = excluded.events,
-      deliveries = excluded.deliveries, conflict = excluded.conflict,
-      last_event_at = excluded.last_event_at, extra = excluded.extra
-    RETURNING id";
+    )";
+
+const UPDATE_RUN: &str = "
+    UPDATE run SET
+      region = :region, workflow = :workflow,
+      workflow_name = :workflow_name, media_id = :media_id,
+      input = :input, user_data = :user_data, outcome = :outcome,
+      nothing_done = :nothing_done, raw_state = :raw_state,
+      code = :code, error_group = :error_group, message = :message,
+      created_at = :created_at, finished_at = :finished_at,
+      duration_ms = :duration_ms, events = :events,
+      deliveries = :deliveries, conflict = :conflict,
+      last_event_at = :last_event_at, extra = :extra
+    WHERE run = :run AND owner = :owner";
 
 const UPSERT_ACTIVITY: &str = "
     INSERT INTO activity (
@@ -107,12 +110,8 @@ const DELETE_RUN: &str = "DELETE FROM run WHERE id = ?1";
 
 const DELETE_ACTIVITY: &str = "DELETE FROM activity WHERE id = ?1";
 
-const COUNT_DELIVERY: &str = "
-    UPDATE run SET deliveries = deliveries + 1
-    WHERE id IN (
-      SELECT run.id FROM event JOIN run ON run.run = event.run AND run.owner = event.owner
-      WHERE event.delivery = +?1
-    )";
+const ADD_DELIVERIES: &str = "
+    UPDATE run SET deliveries = deliveries + ?3 WHERE run = ?1 AND owner = ?2";
 
 /// Folds a run and its activities again from their events and counts them again, with all that is
 /// kept beside their rows. Any row of them that changed makes it changed.
@@ -122,20 +121,37 @@ pub(super) fn refold_run(
     owner: &str,
     run: &str,
 ) -> rusqlite::Result<Change> {
-    let mut deltas = Deltas::default();
-    let change = fold(tx, owner, run, Counts::Again, &mut deltas)?;
-    deltas.write(tx, ctx.clock.now())?;
+    let mut shares = Shares::default();
+    let change = fold(tx, owner, run, Counts::Again, &mut shares)?;
+    shares.write(tx, ctx)?;
     Ok(change)
 }
 
-/// Folds a run again after events of it were written. What it changes of the roll-ups goes to
-/// `deltas`, which the caller writes.
-pub(super) fn fold(
+/// Folds a run again after `news` of it were written. What it changes elsewhere goes to `shares`,
+/// which the caller writes.
+pub(super) fn take_in(
     tx: &Transaction<'_>,
     owner: &str,
     run: &str,
-    counts: Counts,
-    deltas: &mut Deltas,
+    news: &News,
+    shares: &mut Shares,
+) -> rusqlite::Result<()> {
+    if news.events == 0 {
+        let deliveries = count(news.deliveries);
+        let mut update = tx.prepare_cached(ADD_DELIVERIES)?;
+        update.execute(params![run, owner, deliveries])?;
+        return Ok(());
+    }
+    fold(tx, owner, run, Counts::Add(news), shares)?;
+    Ok(())
+}
+
+fn fold(
+    tx: &Transaction<'_>,
+    owner: &str,
+    run: &str,
+    counts: Counts<'_>,
+    shares: &mut Shares,
 ) -> rusqlite::Result<Change> {
     let mut select = tx.prepare_cached(SELECT_PARTS)?;
     let mut rows = select.query(params![owner, run, READ_EVENTS_MAX])?;
@@ -168,13 +184,7 @@ pub(super) fn fold(
             activity.extra = as_read_back(&activity.extra)?;
         }
     }
-    replace(tx, before, after, deltas)
-}
-
-/// Counts a duplicate of `delivery` on the runs its events are about.
-pub(super) fn count_delivery(tx: &Transaction<'_>, delivery: RowId) -> rusqlite::Result<()> {
-    tx.prepare_cached(COUNT_DELIVERY)?.execute([delivery])?;
-    Ok(())
+    replace(tx, before, after, shares)
 }
 
 fn part(row: &Row<'_>) -> rusqlite::Result<RunPart> {
@@ -279,29 +289,33 @@ fn replace(
     tx: &Transaction<'_>,
     before: Option<Stored>,
     after: Option<RunRecord>,
-    deltas: &mut Deltas,
+    shares: &mut Shares,
 ) -> rusqlite::Result<Change> {
     let had = before.as_ref().map(|row| &row.record);
-    deltas.replace(
+    shares.roll_ups.replace(
         had.and_then(rollups::of_run),
         after.as_ref().and_then(rollups::of_run),
     );
     let words_before = had.map(words::of_run).unwrap_or_default();
     let words_after = after.as_ref().map(words::of_run).unwrap_or_default();
     let activities = after.as_ref().map_or(&[][..], |after| &after.activities);
-    let mut has_changed = replace_activities(tx, before.as_ref(), activities, deltas)?;
+    let mut has_changed =
+        replace_activities(tx, before.as_ref(), activities, &mut shares.roll_ups)?;
     let (id, change) = match (before, after) {
         (None, None) => return Ok(Change::Same),
         (Some(before), None) => {
             tx.prepare_cached(DELETE_RUN)?.execute([before.id])?;
             (before.id, Change::Removed)
         }
-        (None, Some(after)) => (upsert(tx, &after)?, Change::Added),
+        (None, Some(after)) => {
+            write(tx, INSERT_RUN, &after)?;
+            (tx.last_insert_rowid(), Change::Added)
+        }
         (Some(mut before), Some(mut after)) => {
             before.record.activities = Vec::new();
             after.activities = Vec::new();
             if before.record != after {
-                upsert(tx, &after)?;
+                write(tx, UPDATE_RUN, &after)?;
                 has_changed = true;
             }
             let change = if has_changed {
@@ -312,7 +326,8 @@ fn replace(
             (before.id, change)
         }
     };
-    words::replace(tx, Words::OfRuns, id, &words_before, &words_after)?;
+    let words = &mut shares.words;
+    words.replace(Words::OfRuns, id, &words_before, words_after);
     Ok(change)
 }
 
@@ -352,10 +367,9 @@ fn replace_activities(
     Ok(has_changed)
 }
 
-fn upsert(tx: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<RowId> {
-    let mut upsert = tx.prepare_cached(UPSERT_RUN)?;
-    upsert.query_row(
-        named_params! {
+/// Runs a statement that sets every column.
+fn write(tx: &Transaction<'_>, sql: &str, record: &RunRecord) -> rusqlite::Result<()> {
+    tx.prepare_cached(sql)?.execute(named_params! {
             ":run": record.id,
             ":owner": record.owner,
             ":region": record.region,
@@ -378,9 +392,8 @@ fn upsert(tx: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<RowId> {
             ":conflict": record.conflict,
             ":last_event_at": record.last_event_at.0,
             ":extra": json(&record.extra)?,
-        },
-        |row| row.get("id"),
-    )
+    })?;
+    Ok(())
 }
 
 fn upsert_activity(tx: &Transaction<'_>, record: &ActivityRecord) -> rusqlite::Result<()> {

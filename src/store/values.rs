@@ -56,8 +56,11 @@ pub(super) fn read_word<T>(
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
-    let text: String = row.get(column)?;
-    serde_json::from_str(&text).map_err(|error| unreadable(error.into()))
+    parse_json(row.get_ref(column)?.as_str()?)
+}
+
+pub(super) fn parse_json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| unreadable(error.into()))
 }
 
 /// What a row whose content does not read back fails with.

@@ -60,28 +60,49 @@ pub(super) fn of_run(run: &RunRecord) -> String {
     index(fields.into_iter().chain(names))
 }
 
-/// Replaces the words of a row; a row without words has no entry.
-pub(super) fn replace(
-    tx: &Transaction<'_>,
+/// Rows whose words change, and what they change to.
+#[derive(Default)]
+pub(super) struct WordChanges {
+    changes: Vec<Change>,
+}
+
+struct Change {
     whose: Words,
     id: RowId,
-    before: &str,
-    after: &str,
-) -> rusqlite::Result<()> {
-    if before == after {
-        return Ok(());
+    had_words: bool,
+    after: String,
+}
+
+impl WordChanges {
+    /// Replaces the words of a row; a row without words has no entry.
+    pub(super) fn replace(&mut self, whose: Words, id: RowId, before: &str, after: String) {
+        if before != after {
+            self.changes.push(Change {
+                whose,
+                id,
+                had_words: !before.is_empty(),
+                after,
+            });
+        }
     }
-    let (insert, delete) = match whose {
-        Words::OfJobs => (INSERT_JOB_WORDS, DELETE_JOB_WORDS),
-        Words::OfRuns => (INSERT_RUN_WORDS, DELETE_RUN_WORDS),
-    };
-    if !before.is_empty() {
-        tx.prepare_cached(delete)?.execute([id])?;
+
+    /// Writes them, in the order in which they were given.
+    pub(super) fn write(self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        for change in self.changes {
+            let (insert, delete) = match change.whose {
+                Words::OfJobs => (INSERT_JOB_WORDS, DELETE_JOB_WORDS),
+                Words::OfRuns => (INSERT_RUN_WORDS, DELETE_RUN_WORDS),
+            };
+            if change.had_words {
+                tx.prepare_cached(delete)?.execute([change.id])?;
+            }
+            if !change.after.is_empty() {
+                let entry = params![change.id, change.after];
+                tx.prepare_cached(insert)?.execute(entry)?;
+            }
+        }
+        Ok(())
     }
-    if !after.is_empty() {
-        tx.prepare_cached(insert)?.execute(params![id, after])?;
-    }
-    Ok(())
 }
 
 /// Returns the fields with their words apart; empty if there is no word in them.

@@ -31,6 +31,7 @@ use crate::notification::source::{Source, SourceId};
 use crate::notification::{Admitted, Notification};
 use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
+use crate::store::inbox::How;
 use crate::store::records::RowId;
 use crate::store::values::{count, read_time, unreadable};
 
@@ -195,7 +196,7 @@ impl Store {
     ) -> Result<Changes, WriteError> {
         let messages = piece.iter().filter_map(|reread| reread.fresh.as_ref());
         let bytes = messages.map(|fresh| fresh.notification.message.len()).sum();
-        self.ask_and_wait(bytes, (piece, rules), reread::reread)
+        self.ask_and_wait(bytes, (piece, rules), How::Settled(reread::reread))
             .await
     }
 
@@ -206,7 +207,7 @@ impl Store {
         last: RowId,
         rules: Rules,
     ) -> Result<Changes, WriteError> {
-        self.ask_and_wait(0, (after, last, rules), refold::refold_runs)
+        self.ask_and_wait(0, (after, last, rules), How::Settled(refold::refold_runs))
             .await
     }
 
@@ -217,7 +218,7 @@ impl Store {
         last: RowId,
         rules: Rules,
     ) -> Result<Changes, WriteError> {
-        self.ask_and_wait(0, (after, last, rules), refold::refold_jobs)
+        self.ask_and_wait(0, (after, last, rules), How::Settled(refold::refold_jobs))
             .await
     }
 }

@@ -1,0 +1,219 @@
+//! What one transaction of the writer owes before it may commit: the folding of what its messages
+//! are about, and what the folded rows add elsewhere.
+//!
+//! The messages of a transaction are written first, and each job and run they are about is folded
+//! once behind them, however many of them name it. What the rows add to roll-ups, words and queues
+//! is gathered and written last, each row or bucket once; the words behind everything else, since
+//! SQLite has the index of words write out what it has gathered whenever another statement begins
+//! that could fail half-way.
+//!
+//! **Architecture invariant:** nothing is committed with a debt, and no command but the writing of
+//! messages sees one: `inbox.rs` has the debt settled before any other command runs, `writer.rs`
+//! before the commit. An error here fails the transaction, and its members are then tried in
+//! smaller ones, each with a debt of its own.
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use rusqlite::Transaction;
+
+use crate::store::event_rows::EventRow;
+use crate::store::inbox::Context;
+use crate::store::jobs::{self, Told};
+use crate::store::lanes::Queues;
+use crate::store::records::RowId;
+use crate::store::rollups::Deltas;
+use crate::store::runs;
+use crate::store::words::WordChanges;
+
+/// The jobs and runs that are not folded yet, by owner and id.
+#[derive(Default)]
+pub(super) struct Batch {
+    jobs: BTreeMap<(String, String), News>,
+    runs: BTreeMap<(String, String), News>,
+}
+
+/// What has come for a job or run since its row was written.
+#[derive(Default)]
+pub(super) struct News {
+    pub(super) events: u64,
+    /// Pushes, duplicates among them.
+    pub(super) deliveries: u64,
+    /// The event, if there is one: a job that has no row yet need not ask for it.
+    pub(super) only: Option<Told>,
+    last_delivery: Option<RowId>,
+}
+
+/// What folded rows add elsewhere, gathered so that each bucket and each queue is written once.
+#[derive(Default)]
+pub(super) struct Shares {
+    pub(super) roll_ups: Deltas,
+    pub(super) queues: Queues,
+    pub(super) words: WordChanges,
+}
+
+impl Batch {
+    /// Adds a new delivery's event, which is written.
+    pub(super) fn add_event(&mut self, owner: &str, delivery: RowId, region: &str, row: EventRow) {
+        let EventRow { job, run, .. } = &row;
+        if let Some(run) = run {
+            let news = self.runs.entry((owner.to_owned(), run.clone()));
+            news.or_default().add_event(delivery);
+        }
+        if let Some(job) = job {
+            let news = self.jobs.entry((owner.to_owned(), job.clone()));
+            let news = news.or_default();
+            news.add_event(delivery);
+            let is_first = news.events == 1;
+            news.only = is_first.then(|| Told::of(row, region));
+        }
+    }
+
+    /// Adds a push that brought this job's events once more.
+    pub(super) fn repeat_job(&mut self, owner: String, job: String) {
+        self.jobs.entry((owner, job)).or_default().deliveries += 1;
+    }
+
+    /// Adds a push that brought this run's events once more.
+    pub(super) fn repeat_run(&mut self, owner: String, run: String) {
+        self.runs.entry((owner, run)).or_default().deliveries += 1;
+    }
+
+    /// Folds what is not folded yet. The second call finds nothing to do.
+    pub(super) fn settle(&mut self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()> {
+        let Batch { jobs, runs } = mem::take(self);
+        let mut shares = Shares::default();
+        for ((owner, run), news) in runs {
+            runs::take_in(tx, &owner, &run, &news, &mut shares)?;
+        }
+        for ((owner, job), news) in jobs {
+            jobs::take_in(tx, &owner, &job, &news, &mut shares)?;
+        }
+        shares.write(tx, ctx)
+    }
+}
+
+impl News {
+    fn add_event(&mut self, delivery: RowId) {
+        self.events += 1;
+        if self.last_delivery != Some(delivery) {
+            self.last_delivery = Some(delivery);
+            self.deliveries += 1;
+        }
+    }
+}
+
+impl Shares {
+    pub(super) fn write(self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()> {
+        self.queues.write(tx)?;
+        self.roll_ups.write(tx, ctx.clock.now())?;
+        self.words.write(tx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::notification::event::{ActivityEvent, Event, RunEvent};
+    use crate::store::fixtures::{self, TestStore, arrival, arrival_of};
+    use crate::store::records::{Page, RollUpSpan};
+    use crate::store::{Appended, Arrival};
+
+    /// Appends all of them in one transaction.
+    fn append_together(test: &TestStore, arrivals: Vec<Arrival>) -> Vec<Option<Appended>> {
+        let stopped = test.stop_writer();
+        let tasks: Vec<_> = arrivals.into_iter().map(|it| test.send(it)).collect();
+        stopped.go_on();
+        let answers = tasks.into_iter().map(|task| test.runtime.block_on(task));
+        answers.map(|answer| answer.unwrap().ok()).collect()
+    }
+
+    fn run_with_job(id: &str, job: &str) -> Arrival {
+        let run = RunEvent {
+            run_id: "r".to_owned(),
+            ..RunEvent::default()
+        };
+        let activity = |name: &str| ActivityEvent {
+            run_id: "r".to_owned(),
+            name: name.to_owned(),
+            activity_type: "Transcode".to_owned(),
+            job_id: Some(job.to_owned()),
+            ..ActivityEvent::default()
+        };
+        let activities = ["a", "b"].map(|name| Event::Activity(activity(name)));
+        let events = [Event::Run(run)].into_iter().chain(activities).collect();
+        arrival_of("t", id, events)
+    }
+
+    #[test]
+    fn messages_and_their_duplicates_count_the_same_in_one_transaction_as_in_many() {
+        let arrivals = || {
+            vec![
+                arrival("m1", "j1"),
+                arrival("m1", "j1"),
+                arrival("m2", "j1"),
+                arrival("m3", "j2"),
+                run_with_job("m4", "j3"),
+                run_with_job("m4", "j3"),
+                run_with_job("m5", "j3"),
+            ]
+        };
+        let (together, apart) = (fixtures::open(), fixtures::open());
+        append_together(&together, arrivals());
+        for arrival in arrivals() {
+            apart.append(arrival);
+        }
+        let all = |test: &TestStore| {
+            let queues = test.store.latest_by_queue(10, 10).unwrap();
+            let mut jobs = test.jobs();
+            jobs.sort_by(|a, b| a.id.cmp(&b.id));
+            (jobs, test.runs(), test.roll_ups(RollUpSpan::Hour), queues)
+        };
+        assert_eq!(all(&together), all(&apart));
+        let (jobs, runs, ..) = all(&together);
+        let counts: Vec<_> = jobs.iter().map(|it| (it.events, it.deliveries)).collect();
+        assert_eq!(counts, [(2, 3), (1, 1), (4, 3)]);
+        assert_eq!((runs[0].events, runs[0].deliveries), (6, 3));
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_folded_fails_its_message_and_no_other() {
+        let test = fixtures::open();
+        let done = test.put((), |tx, _, ()| {
+            let sql = "CREATE TRIGGER bad BEFORE INSERT ON job WHEN NEW.job = 'bad'
+                BEGIN SELECT RAISE(ABORT, 'no'); END";
+            tx.execute_batch(sql)?;
+            Ok(Ok(()))
+        });
+        done.recv().unwrap().unwrap();
+        let ids = ["j1", "j2", "bad", "j3", "j4"];
+        let arrivals = ids.map(|id| arrival(id, id)).into();
+        let answers = append_together(&test, arrivals);
+        let stored: Vec<bool> = answers.iter().map(Option::is_some).collect();
+        assert_eq!(stored, [true, true, false, true, true]);
+        let page = Page {
+            limit: 10,
+            after: None,
+        };
+        assert_eq!(test.store.page_deliveries(page).unwrap().items.len(), 4);
+        assert_eq!(test.jobs().len(), 4);
+    }
+
+    #[test]
+    fn a_command_among_messages_finds_their_rows() {
+        let test = fixtures::open();
+        let stopped = test.stop_writer();
+        let before = test.send(arrival("m1", "j1"));
+        let found = test.put((), |tx, _, ()| {
+            let sql = "SELECT COUNT(*) FROM job WHERE job = 'j1'";
+            let jobs: i64 = tx.query_row(sql, [], |row| row.get(0))?;
+            assert_eq!(jobs, 1);
+            Ok(Ok(()))
+        });
+        let after = test.send(arrival("m2", "j1"));
+        stopped.go_on();
+        found.recv().unwrap().unwrap();
+        test.runtime.block_on(before).unwrap().unwrap();
+        test.runtime.block_on(after).unwrap().unwrap();
+        assert_eq!(test.job().events, 2);
+    }
+}
