@@ -218,18 +218,24 @@ impl Rebuild {
                 Ok(pushes.into_iter().map(read_again).collect::<Vec<_>>())
             };
             let piece = Arc::new(self.read(read).await?);
-            let Some(last) = piece.last() else {
+            if piece.is_empty() {
                 return Ok(());
-            };
-            done = last.delivery;
+            }
             let changes = patiently(async || {
                 let (piece, rules) = (Arc::clone(&piece), rules.clone());
                 self.store.reread(piece, rules).await
             });
             let changes = changes.await?;
-            let emptied = piece.iter().filter(|reread| reread.fresh.is_none()).count() as u64;
-            report.emptied += emptied;
-            report.reread += piece.len() as u64 - emptied;
+            let Some(last) = changes.next else {
+                return Ok(());
+            };
+            done = last;
+            for reread in piece.iter().filter(|reread| reread.delivery <= last) {
+                match reread.fresh {
+                    Some(_) => report.reread += 1,
+                    None => report.emptied += 1,
+                }
+            }
             report.add(&changes);
             for change in changes.runs {
                 tallies.runs.remember(change);

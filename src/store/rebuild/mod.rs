@@ -119,7 +119,7 @@ pub struct Changes {
     pub runs: Vec<EntityChange>,
     /// Each job that differs, once.
     pub jobs: Vec<EntityChange>,
-    /// Where a walk over runs or jobs goes on; `None` at its end.
+    /// The last row of the walk that is done, behind which it goes on; `None` at its end.
     pub next: Option<RowId>,
 }
 
@@ -186,7 +186,8 @@ impl Store {
     }
 
     /// Replaces the events of deliveries by what was read now, where they differ, and folds the jobs
-    /// they are about. Deliveries that are gone meanwhile are passed over.
+    /// they are about. Deliveries that are gone meanwhile are passed over. It may stop within the
+    /// piece, where there is much to fold.
     ///
     /// Shared, since the caller tries again when the inbox is full.
     pub async fn reread(
@@ -277,7 +278,8 @@ fn in_savepoint<R>(
 
 #[cfg(test)]
 mod tests {
-    use crate::store::fixtures::{self, TestStore, arrival, queue_rule};
+    use crate::notification::event::RunEvent;
+    use crate::store::fixtures::{self, TestStore, arrival, arrival_of, queue_rule};
 
     use super::*;
 
@@ -349,7 +351,11 @@ mod tests {
         let piece = Arc::new(vec![emptied(1), emptied(2), emptied(999)]);
         let reread = test.store.reread(piece, rules(&test));
         let changes = test.runtime.block_on(reread).unwrap();
-        assert_eq!(changes, Changes::default());
+        let nothing = Changes {
+            next: Some(999),
+            ..Changes::default()
+        };
+        assert_eq!(changes, nothing);
 
         let changes = refold(&test);
         assert_eq!((changes.events_moved, changes.jobs.len()), (3, 3));
@@ -394,6 +400,30 @@ mod tests {
         before.sort_by(|a, b| a.id.cmp(&b.id));
         after.sort_by(|a, b| a.id.cmp(&b.id));
         assert_eq!(after, before);
+    }
+
+    #[test]
+    fn a_piece_of_messages_and_one_of_runs_end_behind_many_events() {
+        let test = fixtures::open();
+        for at in 0..1_200 {
+            let run = RunEvent {
+                run_id: format!("r{}", at % 6),
+                user_data: Some(at.to_string()),
+                ..RunEvent::default()
+            };
+            test.append(arrival_of("t", &format!("m{at}"), vec![Event::Run(run)]));
+        }
+        let refold = test.store.refold_runs(0, LAST, rules(&test));
+        assert_eq!(test.runtime.block_on(refold).unwrap().next, Some(5));
+
+        run_sql(&test, "DELETE FROM run");
+        let piece = (1..=100).map(|delivery| Reread {
+            delivery,
+            fresh: None,
+        });
+        let reread = test.store.reread(Arc::new(piece.collect()), rules(&test));
+        let changes = test.runtime.block_on(reread).unwrap();
+        assert_eq!((changes.next, changes.runs.len()), (Some(5), 5));
     }
 
     #[test]

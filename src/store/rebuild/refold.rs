@@ -15,7 +15,7 @@ use crate::store::queues::Rank;
 use crate::store::rebuild::{Changes, EntityChange, Fate, Rules, in_savepoint};
 use crate::store::records::RowId;
 use crate::store::runs;
-use crate::store::values::read_json;
+use crate::store::values::{read_count, read_json};
 
 /// The most jobs in a piece.
 const PIECE_JOBS_MAX: i64 = 100;
@@ -23,9 +23,9 @@ const PIECE_JOBS_MAX: i64 = 100;
 /// The most runs in a piece: each has dozens of events and activities.
 const PIECE_RUNS_MAX: i64 = 20;
 
-/// Events after which a piece takes no further job: nearly all have one to five, and one that has
-/// more than are folded must not keep the writer with a hundred of its kind.
-const PIECE_EVENTS_MAX: usize = 1_000;
+/// Events after which a piece folds nothing further: nearly all jobs have one to five and runs some
+/// dozens, and one that has more than are folded must not keep the writer with a hundred of its kind.
+pub(super) const PIECE_EVENTS_MAX: u64 = 1_000;
 
 const SELECT_JOBS: &str = "
     SELECT id, owner, job FROM job WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
@@ -42,7 +42,7 @@ const SELECT_PLACES: &str = "
     LIMIT ?3";
 
 const SELECT_RUNS: &str = "
-    SELECT id, owner, run FROM run WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+    SELECT id, owner, run, events FROM run WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
 
 const MOVE_EVENT: &str = "UPDATE event SET queue = ?2, queue_rule = ?3 WHERE id = ?1";
 
@@ -58,12 +58,13 @@ pub(super) fn refold_jobs(
     let jobs: Vec<(RowId, String, String)> = jobs.collect::<rusqlite::Result<_>>()?;
     let changes = in_savepoint(tx, rules.dry_run, || {
         let mut changes = Changes::default();
-        let mut events = 0;
+        let mut events_left = PIECE_EVENTS_MAX;
         for (id, owner, job) in &jobs {
-            if events >= PIECE_EVENTS_MAX {
+            if events_left == 0 {
                 break;
             }
-            events += place_events(tx, ctx, rules, owner, job, &mut changes)?;
+            let events = place_events(tx, ctx, rules, owner, job, &mut changes)?;
+            events_left = events_left.saturating_sub(events);
             changes.jobs.extend(refold_job(tx, ctx, owner, job)?);
             changes.next = Some(*id);
         }
@@ -80,7 +81,7 @@ fn place_events(
     owner: &str,
     job: &str,
     changes: &mut Changes,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<u64> {
     let mut select = tx.prepare_cached(SELECT_PLACES)?;
     let placed = select.query_map(params![owner, job, READ_EVENTS_MAX], placed)?;
     let placed: Vec<Placed> = placed.collect::<rusqlite::Result<_>>()?;
@@ -94,7 +95,7 @@ fn place_events(
         update.execute(params![event.id, queue, rank])?;
         changes.events_moved += 1;
     }
-    Ok(placed.len())
+    Ok(placed.len() as u64)
 }
 
 /// A job's event, as far as its queue depends on it.
@@ -149,11 +150,18 @@ pub(super) fn refold_runs(
     (after, last, rules): &(RowId, RowId, Rules),
 ) -> rusqlite::Result<Result<Changes, WriteError>> {
     let mut select = tx.prepare_cached(SELECT_RUNS)?;
-    let runs = select.query_map(params![after, last, PIECE_RUNS_MAX], numbered)?;
-    let runs: Vec<(RowId, String, String)> = runs.collect::<rusqlite::Result<_>>()?;
+    let runs = select.query_map(params![after, last, PIECE_RUNS_MAX], |row| {
+        Ok((numbered(row)?, read_count(row, "events")?))
+    })?;
+    let runs: Vec<_> = runs.collect::<rusqlite::Result<_>>()?;
     let changes = in_savepoint(tx, rules.dry_run, || {
         let mut changes = Changes::default();
-        for (id, owner, run) in &runs {
+        let mut events_left = PIECE_EVENTS_MAX;
+        for ((id, owner, run), events) in &runs {
+            if events_left == 0 {
+                break;
+            }
+            events_left = events_left.saturating_sub(*events);
             changes.runs.extend(refold_run(tx, ctx, owner, run)?);
             changes.next = Some(*id);
         }

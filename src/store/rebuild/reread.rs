@@ -17,6 +17,7 @@ use crate::store::errors::WriteError;
 use crate::store::event_rows::{EventRow, Filing, Lane};
 use crate::store::inbox::Context;
 use crate::store::queues::Rank;
+use crate::store::rebuild::refold::PIECE_EVENTS_MAX;
 use crate::store::rebuild::{Changes, Fresh, Reread, Rules, in_savepoint, refold};
 use crate::store::records::RowId;
 use crate::store::values::{count, read_time};
@@ -66,18 +67,54 @@ struct Stored {
 /// Events at their places in a message, with their numbers.
 type StoredEvents = BTreeMap<i64, (RowId, EventRow)>;
 
+const COUNT_EVENTS_OF_JOB: &str = "
+    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE owner = ?1 AND job = ?2 LIMIT ?3)";
+
+const COUNT_EVENTS_OF_RUN: &str = "
+    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE owner = ?1 AND run = ?2 LIMIT ?3)";
+
 /// Owner and id of the jobs and runs whose events differ.
 #[derive(Default)]
 struct Touched {
     jobs: BTreeSet<(String, String)>,
     runs: BTreeSet<(String, String)>,
+    /// Those of them whose events are not counted yet, with how they are.
+    uncounted: Vec<(&'static str, (String, String))>,
 }
 
 impl Touched {
     fn add(&mut self, owner: &str, row: &EventRow) {
         let named = |id: &Option<String>| id.clone().map(|id| (owner.to_owned(), id));
-        self.jobs.extend(named(&row.job));
-        self.runs.extend(named(&row.run));
+        if let Some(job) = named(&row.job) {
+            self.add_job(job);
+        }
+        if let Some(run) = named(&row.run) {
+            self.add_run(run);
+        }
+    }
+
+    fn add_job(&mut self, job: (String, String)) {
+        if self.jobs.insert(job.clone()) {
+            self.uncounted.push((COUNT_EVENTS_OF_JOB, job));
+        }
+    }
+
+    fn add_run(&mut self, run: (String, String)) {
+        if self.runs.insert(run.clone()) {
+            self.uncounted.push((COUNT_EVENTS_OF_RUN, run));
+        }
+    }
+
+    /// Counts the events of those that were added since the last call, as far as it matters.
+    fn count_added(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<u64> {
+        let mut events = 0;
+        for (sql, (owner, id)) in self.uncounted.drain(..) {
+            let mut select = tx.prepare_cached(sql)?;
+            events += select.query_row(params![owner, id, count(PIECE_EVENTS_MAX)], |row| {
+                row.get::<_, i64>(0).map(i64::unsigned_abs)
+            })?;
+        }
+        Ok(events)
     }
 
     /// Adds what the delivery's events are about and has no row, by whatever fault or older version.
@@ -87,15 +124,13 @@ impl Touched {
         delivery: RowId,
         owner: &str,
     ) -> rusqlite::Result<()> {
-        for (sql, missing) in [
-            (SELECT_JOBS_WITHOUT_ROW, &mut self.jobs),
-            (SELECT_RUNS_WITHOUT_ROW, &mut self.runs),
-        ] {
-            let mut select = tx.prepare_cached(sql)?;
-            let ids = select.query_map([delivery], |row| row.get(0))?;
-            for id in ids {
-                missing.insert((owner.to_owned(), id?));
-            }
+        let mut select = tx.prepare_cached(SELECT_JOBS_WITHOUT_ROW)?;
+        for id in select.query_map([delivery], |row| row.get(0))? {
+            self.add_job((owner.to_owned(), id?));
+        }
+        let mut select = tx.prepare_cached(SELECT_RUNS_WITHOUT_ROW)?;
+        for id in select.query_map([delivery], |row| row.get(0))? {
+            self.add_run((owner.to_owned(), id?));
         }
         Ok(())
     }
@@ -109,7 +144,12 @@ pub(super) fn reread(
     let changes = in_savepoint(tx, rules.dry_run, || {
         let mut changes = Changes::default();
         let mut touched = Touched::default();
+        let mut events = 0;
         for reread in piece.iter() {
+            if events >= PIECE_EVENTS_MAX {
+                break;
+            }
+            changes.next = Some(reread.delivery);
             let mut select = tx.prepare_cached(SELECT_DELIVERY)?;
             let Some(stored) = select.query_row([reread.delivery], stored).optional()? else {
                 continue;
@@ -129,6 +169,7 @@ pub(super) fn reread(
                 )?;
             }
             touched.add_missing(tx, reread.delivery, &stored.owner)?;
+            events += touched.count_added(tx)?;
         }
         // The runs first, as when they were appended: a job may take its workflow from its run.
         for (owner, run) in touched.runs {
