@@ -167,6 +167,10 @@ fn lines(report: &RebuildReport) -> Vec<String> {
         (report.deliveries_changed, "deliveries with other facts"),
         (report.jobs_moved, "jobs in another queue"),
         (report.events_moved, "events in a queue by another rule"),
+        (
+            report.sums_corrected,
+            "sums that were not those of their rows",
+        ),
     ] {
         if count > 0 {
             lines.push(format!("{what}: {count}"));

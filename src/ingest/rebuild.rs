@@ -95,6 +95,8 @@ pub struct RebuildReport {
     pub jobs: Difference,
     /// Jobs, among the changed ones, that belong to another queue.
     pub jobs_moved: u64,
+    /// Roll-ups, each of a minute or hour of a lane, that were not the sums of their rows.
+    pub sums_corrected: u64,
     pub duration_ms: u64,
 }
 
@@ -123,6 +125,7 @@ impl RebuildReport {
         let counts = [
             self.deliveries_changed,
             self.events_moved,
+            self.sums_corrected,
             self.events.total(),
             self.runs.total(),
             self.jobs.total(),
@@ -197,6 +200,7 @@ impl Rebuild {
             .await?;
         self.fold_jobs(extent, &rules, &mut report, &mut tallies, &mut progress)
             .await?;
+        report.sums_corrected = self.correct_sums(dry_run).await?;
         (report.runs, _) = tallies.runs.sums();
         (report.jobs, report.jobs_moved) = tallies.jobs.sums();
         report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -299,6 +303,16 @@ impl Rebuild {
         }
     }
 
+    /// Sets right the roll-ups that are not the sums of their rows; returns how many were not.
+    async fn correct_sums(&self, dry_run: bool) -> Result<u64, RebuildError> {
+        let mut wrong = self.read(Store::find_wrong_sums).await?;
+        let buckets = wrong.buckets();
+        while !dry_run && let Some(piece) = wrong.take_piece() {
+            patiently(async || self.store.correct_sums(piece.clone()).await).await?;
+        }
+        Ok(buckets)
+    }
+
     /// Reads off the async threads.
     async fn read<R: Send + 'static>(
         &self,
@@ -319,9 +333,7 @@ impl Rebuild {
 }
 
 /// Writes a piece, and waits while pushes have filled the inbox: they go first.
-async fn patiently(
-    write: impl AsyncFn() -> Result<Changes, WriteError>,
-) -> Result<Changes, WriteError> {
+async fn patiently<R>(write: impl AsyncFn() -> Result<R, WriteError>) -> Result<R, WriteError> {
     let mut tries = 1;
     loop {
         match write().await {

@@ -104,6 +104,14 @@ impl News {
 }
 
 impl Shares {
+    /// Of rows whose words are written whatever they were before.
+    pub(super) fn rewriting_words() -> Shares {
+        Shares {
+            words: WordChanges::rewriting(),
+            ..Shares::default()
+        }
+    }
+
     pub(super) fn write(self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()> {
         self.queues.write(tx)?;
         self.roll_ups.write(tx, ctx.clock.now())?;

@@ -164,13 +164,14 @@ impl Counts<'_> {
 }
 
 /// Folds a job again from its events and counts them again, with all that is kept beside its row.
+/// `shares` is empty, and says how words are written.
 pub(super) fn refold_job(
     tx: &Transaction<'_>,
     ctx: &Context,
     owner: &str,
     job: &str,
+    mut shares: Shares,
 ) -> rusqlite::Result<Change> {
-    let mut shares = Shares::default();
     let parts = parts(tx, owner, job)?;
     let before = stored(tx, owner, job)?;
     let change = fold(tx, owner, job, &parts, before, Counts::Again, &mut shares)?;
@@ -364,7 +365,7 @@ fn replace(
             write(tx, INSERT_JOB, &after)?;
             (tx.last_insert_rowid(), Change::Added)
         }
-        (Some((_, before)), Some(after)) if before == after => return Ok(Change::Same),
+        (Some((id, before)), Some(after)) if before == after => (id, Change::Same),
         (Some((id, mut before)), Some(after)) => {
             before.record.events = after.record.events;
             before.record.deliveries = after.record.deliveries;

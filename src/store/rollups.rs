@@ -11,6 +11,7 @@
 //! Minutes older than 8 days are not written, not read, and deleted as new ones are added: one old
 //! minute for each new row, so that no transaction has much to delete.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
@@ -111,6 +112,16 @@ const SELECT_HOURS: &str = "
     FROM rollup_hour WHERE at >= ?1 AND at < ?2
     ORDER BY at, lane_kind, owner, region, lane, type, state LIMIT ?3";
 
+const SELECT_ALL_MINUTES: &str = "
+    SELECT at, lane_kind, owner, region, lane, type, state, count, known, duration_sum_ms,
+      histogram
+    FROM rollup_minute WHERE at >= ?1";
+
+const SELECT_ALL_HOURS: &str = "
+    SELECT at, lane_kind, owner, region, lane, type, state, count, known, duration_sum_ms,
+      histogram
+    FROM rollup_hour WHERE at >= ?1";
+
 const DELETE_OLDEST_MINUTE: &str = "
     DELETE FROM rollup_minute
     WHERE at = (SELECT MIN(at) FROM rollup_minute) AND at < ?1";
@@ -126,12 +137,12 @@ pub(super) struct Contribution {
 /// What is summed together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Lane {
-    kind: &'static str,
+    kind: Cow<'static, str>,
     owner: String,
     region: String,
     name: String,
     kind_type: String,
-    state: &'static str,
+    state: Cow<'static, str>,
 }
 
 /// What a job's row adds: nothing inside a run, whose activity is counted.
@@ -141,12 +152,12 @@ pub(super) fn of_job(job: &JobRecord) -> Option<Contribution> {
     }
     Some(Contribution {
         lane: Lane {
-            kind: "queue",
+            kind: "queue".into(),
             owner: job.owner.clone(),
             region: job.region.clone(),
             name: job.queue.clone().unwrap_or_default(),
             kind_type: job.job_type.clone().unwrap_or_default(),
-            state: job.state.word(),
+            state: job.state.word().into(),
         },
         ended_at: job.finished_at?,
         duration_ms: job.duration_ms,
@@ -160,12 +171,12 @@ pub(super) fn of_run(run: &RunRecord) -> Option<Contribution> {
     }
     Some(Contribution {
         lane: Lane {
-            kind: "workflow",
+            kind: "workflow".into(),
             owner: run.owner.clone(),
             region: run.region.clone(),
             name: run.workflow.id.clone().unwrap_or_default(),
             kind_type: String::new(),
-            state: run.outcome.word(),
+            state: run.outcome.word().into(),
         },
         ended_at: run.finished_at?,
         duration_ms: run.duration_ms,
@@ -176,12 +187,12 @@ pub(super) fn of_run(run: &RunRecord) -> Option<Contribution> {
 pub(super) fn of_activity(activity: &ActivityRecord) -> Option<Contribution> {
     activity.state.is_terminal().then(|| Contribution {
         lane: Lane {
-            kind: "activity",
+            kind: "activity".into(),
             owner: activity.owner.clone(),
             region: activity.region.clone(),
             name: activity.workflow.id.clone().unwrap_or_default(),
             kind_type: activity.activity_type.clone(),
-            state: activity.state.word(),
+            state: activity.state.word().into(),
         },
         ended_at: activity.finished_at.unwrap_or(activity.last_event_at),
         duration_ms: activity.duration_ms,
@@ -189,9 +200,20 @@ pub(super) fn of_activity(activity: &ActivityRecord) -> Option<Contribution> {
 }
 
 /// What one command changes, gathered so that each bucket is written once.
-#[derive(Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Deltas {
     by_bucket: BTreeMap<(bool, i64, Lane), Sums>,
+    /// Minutes before this one are left out.
+    minutes_from: i64,
+}
+
+impl Default for Deltas {
+    fn default() -> Deltas {
+        Deltas {
+            by_bucket: BTreeMap::new(),
+            minutes_from: i64::MIN,
+        }
+    }
 }
 
 /// What is kept of one bucket; as a delta any of it may be negative.
@@ -213,6 +235,15 @@ impl Sums {
         }
     }
 
+    fn take_out(&mut self, other: &Sums) {
+        self.count -= other.count;
+        self.known -= other.known;
+        self.duration_sum_ms -= other.duration_sum_ms;
+        for (sum, other) in self.histogram.iter_mut().zip(other.histogram) {
+            *sum -= other;
+        }
+    }
+
     fn add_one(&mut self, duration_ms: Option<i64>, sign: i64) {
         self.count += sign;
         let Some(duration_ms) = duration_ms else {
@@ -229,6 +260,47 @@ impl Sums {
 }
 
 impl Deltas {
+    /// Without the minutes that are not kept any more at `now`.
+    pub(super) fn kept_at(now: Timestamp) -> Deltas {
+        Deltas {
+            minutes_from: oldest_minute(now),
+            ..Deltas::default()
+        }
+    }
+
+    /// Takes out what is stored, all of it, so that only what is stored wrongly is left.
+    pub(super) fn take_out_stored(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        for (is_hour, sql) in [(false, SELECT_ALL_MINUTES), (true, SELECT_ALL_HOURS)] {
+            let mut select = tx.prepare(sql)?;
+            let from = if is_hour { i64::MIN } else { self.minutes_from };
+            let mut rows = select.query([from])?;
+            while let Some(row) = rows.next()? {
+                let bucket = (is_hour, row.get("at")?, read_lane(row)?);
+                let sums = self.by_bucket.entry(bucket).or_default();
+                sums.take_out(&read_sums(row)?);
+            }
+        }
+        self.by_bucket.retain(|_, sums| *sums != Sums::default());
+        Ok(())
+    }
+
+    /// How many buckets change.
+    pub(super) fn len(&self) -> usize {
+        self.by_bucket.len()
+    }
+
+    /// Takes the first `buckets` out; `None` if there are none.
+    pub(super) fn take_some(&mut self, buckets: usize) -> Option<Deltas> {
+        let mut taken = Deltas::default();
+        while taken.len() < buckets {
+            let Some((bucket, sums)) = self.by_bucket.pop_first() else {
+                break;
+            };
+            taken.by_bucket.insert(bucket, sums);
+        }
+        (taken.len() > 0).then_some(taken)
+    }
+
     /// Takes out what a row added before, and puts in what it adds now.
     pub(super) fn replace(&mut self, before: Option<Contribution>, after: Option<Contribution>) {
         if before == after {
@@ -244,6 +316,9 @@ impl Deltas {
         };
         for span in [RollUpSpan::Minute, RollUpSpan::Hour] {
             let at = bucket(span, contribution.ended_at);
+            if span == RollUpSpan::Minute && at < self.minutes_from {
+                continue;
+            }
             let key = (span == RollUpSpan::Hour, at, contribution.lane.clone());
             let sums = self.by_bucket.entry(key).or_default();
             sums.add_one(contribution.duration_ms, sign);
@@ -352,6 +427,17 @@ fn bucket(span: RollUpSpan, at: Timestamp) -> i64 {
 
 fn oldest_minute(now: Timestamp) -> i64 {
     bucket(RollUpSpan::Minute, now.plus_ms(-MINUTES_KEPT_MS))
+}
+
+fn read_lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
+    Ok(Lane {
+        kind: Cow::Owned(row.get("lane_kind")?),
+        owner: row.get("owner")?,
+        region: row.get("region")?,
+        name: row.get("lane")?,
+        kind_type: row.get("type")?,
+        state: Cow::Owned(row.get("state")?),
+    })
 }
 
 fn read_sums(row: &Row<'_>) -> rusqlite::Result<Sums> {

@@ -115,13 +115,14 @@ const ADD_DELIVERIES: &str = "
 
 /// Folds a run and its activities again from their events and counts them again, with all that is
 /// kept beside their rows. Any row of them that changed makes it changed.
+/// `shares` is empty, and says how words are written.
 pub(super) fn refold_run(
     tx: &Transaction<'_>,
     ctx: &Context,
     owner: &str,
     run: &str,
+    mut shares: Shares,
 ) -> rusqlite::Result<Change> {
-    let mut shares = Shares::default();
     let change = fold(tx, owner, run, Counts::Again, &mut shares)?;
     shares.write(tx, ctx)?;
     Ok(change)
@@ -805,11 +806,29 @@ mod tests {
             let refolded = test.put((sql, expected), |tx, ctx, (sql, expected)| {
                 tx.execute_batch(sql)?;
                 let job = "aaaa3333aaaa3333aaaa3333aaaa3333";
-                assert_eq!(refold_run(tx, ctx, "1001", RUN)?, *expected, "{sql}");
-                assert_eq!(jobs::refold_job(tx, ctx, "1001", job)?, *expected, "{sql}");
-                assert_eq!(refold_run(tx, ctx, "1001", RUN)?, Change::Same, "{sql}");
-                assert_eq!(refold_run(tx, ctx, "9", "none")?, Change::Same);
-                assert_eq!(jobs::refold_job(tx, ctx, "9", "none")?, Change::Same);
+                assert_eq!(
+                    refold_run(tx, ctx, "1001", RUN, Shares::default())?,
+                    *expected,
+                    "{sql}"
+                );
+                assert_eq!(
+                    jobs::refold_job(tx, ctx, "1001", job, Shares::default())?,
+                    *expected,
+                    "{sql}"
+                );
+                assert_eq!(
+                    refold_run(tx, ctx, "1001", RUN, Shares::default())?,
+                    Change::Same,
+                    "{sql}"
+                );
+                assert_eq!(
+                    refold_run(tx, ctx, "9", "none", Shares::default())?,
+                    Change::Same
+                );
+                assert_eq!(
+                    jobs::refold_job(tx, ctx, "9", "none", Shares::default())?,
+                    Change::Same
+                );
                 Ok(Ok(()))
             });
             refolded.recv().unwrap().unwrap();

@@ -64,6 +64,8 @@ pub(super) fn of_run(run: &RunRecord) -> String {
 #[derive(Default)]
 pub(super) struct WordChanges {
     changes: Vec<Change>,
+    /// Also those that do not change: what the index holds cannot be read back and compared.
+    rewrites: bool,
 }
 
 struct Change {
@@ -74,13 +76,21 @@ struct Change {
 }
 
 impl WordChanges {
+    /// Writes the words of every row it is given.
+    pub(super) fn rewriting() -> WordChanges {
+        WordChanges {
+            rewrites: true,
+            ..WordChanges::default()
+        }
+    }
+
     /// Replaces the words of a row; a row without words has no entry.
     pub(super) fn replace(&mut self, whose: Words, id: RowId, before: &str, after: String) {
-        if before != after {
+        if before != after || self.rewrites {
             self.changes.push(Change {
                 whose,
                 id,
-                had_words: !before.is_empty(),
+                had_words: !before.is_empty() || self.rewrites,
                 after,
             });
         }

@@ -87,8 +87,17 @@ impl Readers {
         &self,
         query: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<R>,
     ) -> Result<R, ReadError> {
+        self.read_within(self.limits.read_max, query)
+    }
+
+    /// The same, with a time of its own.
+    pub(super) fn read_within<R>(
+        &self,
+        read_max: Duration,
+        query: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<R>,
+    ) -> Result<R, ReadError> {
         let mut reader = self.acquire()?;
-        let deadline = Instant::now() + self.limits.read_max;
+        let deadline = Instant::now() + read_max;
         reader.run(deadline, query).map_err(ReadError::of)
     }
 

@@ -11,6 +11,10 @@
 //! there. Only what an earlier piece would have changed is not in it: of a job whose messages lie in
 //! two pieces, each is judged with the other as it is stored.
 //!
+//! What else is kept beside the rows may be wrong while they are right. So every row's words are
+//! written again with it, and at the end the roll-ups are compared with their rows (`sums.rs`). A dry
+//! run compares only the roll-ups: the index of words keeps no text that could be read back.
+//!
 //! What a delivery's key is made of (owner, region, topic, message id) stays as it was stored, even
 //! if its envelope reads differently now: it says which message this is, and duplicates of it may
 //! still come.
@@ -21,6 +25,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Row, Transaction, params};
 
@@ -33,10 +38,12 @@ use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::inbox::How;
 use crate::store::records::RowId;
+use crate::store::rollups::Deltas;
 use crate::store::values::{count, read_time, unreadable};
 
 mod refold;
 mod reread;
+mod sums;
 
 /// The most deliveries in a piece: some milliseconds of the writer's time.
 pub const PIECE_DELIVERIES_MAX: usize = 100;
@@ -89,6 +96,32 @@ pub struct Fresh {
     pub notification: Admitted<Notification>,
     pub events: Vec<Event>,
     pub md5_mismatch: bool,
+}
+
+/// The most buckets of roll-ups that are set right in a piece.
+const PIECE_BUCKETS_MAX: usize = 500;
+
+/// How long comparing the roll-ups with their rows may take: seconds for a million jobs. The log
+/// cannot be emptied meanwhile.
+const COMPARE_MAX: Duration = Duration::from_secs(600);
+
+/// What the roll-ups lack to be the sums of their rows; nothing but after a fault.
+#[derive(Clone, Debug)]
+pub struct WrongSums {
+    lacking: Deltas,
+}
+
+impl WrongSums {
+    /// How many minutes and hours of a lane are wrong.
+    pub fn buckets(&self) -> u64 {
+        self.lacking.len() as u64
+    }
+
+    /// Takes out as many as one piece may have; `None` if there are none left.
+    pub fn take_piece(&mut self) -> Option<WrongSums> {
+        let lacking = self.lacking.take_some(PIECE_BUCKETS_MAX)?;
+        Some(WrongSums { lacking })
+    }
 }
 
 /// What a piece of a rebuild goes by.
@@ -201,6 +234,23 @@ impl Store {
             .await
     }
 
+    /// Compares the roll-ups with their rows, all of them.
+    pub fn find_wrong_sums(&self) -> Result<WrongSums, ReadError> {
+        let now = self.inner.workflows.now();
+        let readers = &self.inner.readers;
+        let lacking = readers.read_within(COMPARE_MAX, |tx| sums::lacking(tx, now))?;
+        Ok(WrongSums { lacking })
+    }
+
+    /// Adds what was lacking. Once for each piece: a second time would make it wrong again.
+    pub async fn correct_sums(&self, piece: WrongSums) -> Result<(), WriteError> {
+        let correct = How::Settled(|tx, ctx, piece: &WrongSums| {
+            piece.lacking.clone().write(tx, ctx.clock.now())?;
+            Ok(Ok(()))
+        });
+        self.ask_and_wait(0, piece, correct).await
+    }
+
     /// Folds the next runs behind `after` up to `last` again.
     pub async fn refold_runs(
         &self,
@@ -278,8 +328,9 @@ fn in_savepoint<R>(
 
 #[cfg(test)]
 mod tests {
-    use crate::notification::event::RunEvent;
+    use crate::notification::event::{JobEvent, JobState, RunEvent};
     use crate::store::fixtures::{self, TestStore, arrival, arrival_of, queue_rule};
+    use crate::store::records::{JobFilter, Page, RollUpSpan};
 
     use super::*;
 
@@ -400,6 +451,70 @@ mod tests {
         before.sort_by(|a, b| a.id.cmp(&b.id));
         after.sort_by(|a, b| a.id.cmp(&b.id));
         assert_eq!(after, before);
+    }
+
+    #[test]
+    fn wrong_sums_and_words_are_set_right_while_pushes_go_on() {
+        let named = |id: &str, job: &str| {
+            let event = JobEvent {
+                job_id: job.to_owned(),
+                state: JobState::Succeeded,
+                user_data: Some(format!("word-{job}")),
+                ..JobEvent::default()
+            };
+            arrival_of("t", id, vec![Event::Job(event)])
+        };
+        let (test, fresh) = (fixtures::open(), fixtures::open());
+        for (id, job) in [("m1", "a"), ("m2", "b"), ("m3", "c")] {
+            test.append(named(id, job));
+            fresh.append(named(id, job));
+        }
+        assert_eq!(test.store.find_wrong_sums().unwrap().buckets(), 0);
+        run_sql(
+            &test,
+            "UPDATE rollup_hour SET count = 99, duration_sum_ms = 7;
+             DELETE FROM rollup_minute;
+             INSERT INTO rollup_hour SELECT at, 'none', owner, region, lane, type, state, count,
+               known, duration_sum_ms, histogram FROM rollup_hour;
+             DELETE FROM job_words WHERE rowid IN (1, 2);
+             INSERT INTO job_words (rowid, words) VALUES (2, 'wrong');",
+        );
+        let mut wrong = test.store.find_wrong_sums().unwrap();
+        assert_eq!(wrong.buckets(), 3);
+        test.append(named("m4", "d"));
+        fresh.append(named("m4", "d"));
+        let piece = wrong.take_piece().unwrap();
+        assert!(wrong.take_piece().is_none());
+        let correct = test.store.correct_sums(piece);
+        test.runtime.block_on(correct).unwrap();
+        for span in [RollUpSpan::Minute, RollUpSpan::Hour] {
+            assert_eq!(test.roll_ups(span), fresh.roll_ups(span));
+        }
+        assert_eq!(test.store.find_wrong_sums().unwrap().buckets(), 0);
+
+        let found = |test: &TestStore, q: &str| {
+            let filter = JobFilter {
+                q: Some(q.to_owned()),
+                ..JobFilter::default()
+            };
+            let page = Page {
+                limit: 10,
+                after: None,
+            };
+            let jobs = test.store.page_jobs(&filter, page).unwrap().items;
+            jobs.into_iter().map(|job| job.id).collect::<String>()
+        };
+        assert_eq!(
+            (found(&test, "word"), found(&test, "wrong")),
+            ("dc".into(), "b".into())
+        );
+        assert!(refold(&test).jobs.is_empty());
+        for q in ["word", "word-a", "word-b", "wrong"] {
+            assert_eq!(found(&test, q), found(&fresh, q), "{q}");
+        }
+        assert_eq!(found(&test, "word"), "dcba");
+        let check = "INSERT INTO job_words (job_words) VALUES ('integrity-check')";
+        run_sql(&test, check);
     }
 
     #[test]

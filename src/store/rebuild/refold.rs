@@ -1,12 +1,13 @@
 //! Jobs put into their queues and folded again, and runs folded again.
 //!
 //! `jobs.rs` and `runs.rs` compare with the row that is there and write nothing where it comes out
-//! the same, so a rebuild that changes nothing writes nothing.
+//! the same, but for its words.
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::notification::event::Event;
 use crate::notification::source::SourceId;
+use crate::store::batch::Shares;
 use crate::store::errors::WriteError;
 use crate::store::event_rows::{Lane, queue_of};
 use crate::store::inbox::Context;
@@ -65,7 +66,7 @@ pub(super) fn refold_jobs(
             }
             let events = place_events(tx, ctx, rules, owner, job, &mut changes)?;
             events_left = events_left.saturating_sub(events);
-            changes.jobs.extend(refold_job(tx, ctx, owner, job)?);
+            changes.jobs.extend(refold_job(tx, ctx, rules, owner, job)?);
             changes.next = Some(*id);
         }
         Ok(changes)
@@ -162,7 +163,7 @@ pub(super) fn refold_runs(
                 break;
             }
             events_left = events_left.saturating_sub(*events);
-            changes.runs.extend(refold_run(tx, ctx, owner, run)?);
+            changes.runs.extend(refold_run(tx, ctx, rules, owner, run)?);
             changes.next = Some(*id);
         }
         Ok(changes)
@@ -178,11 +179,12 @@ fn numbered(row: &Row<'_>) -> rusqlite::Result<(RowId, String, String)> {
 pub(super) fn refold_job(
     tx: &Transaction<'_>,
     ctx: &Context,
+    rules: &Rules,
     owner: &str,
     job: &str,
 ) -> rusqlite::Result<Option<EntityChange>> {
     let before = lane(tx, owner, job)?;
-    let fate = match jobs::refold_job(tx, ctx, owner, job)? {
+    let fate = match jobs::refold_job(tx, ctx, owner, job, shares(rules))? {
         Change::Same => return Ok(None),
         Change::Added => Fate::Added,
         Change::Changed => Fate::Changed,
@@ -196,16 +198,26 @@ pub(super) fn refold_job(
 pub(super) fn refold_run(
     tx: &Transaction<'_>,
     ctx: &Context,
+    rules: &Rules,
     owner: &str,
     run: &str,
 ) -> rusqlite::Result<Option<EntityChange>> {
-    let fate = match runs::refold_run(tx, ctx, owner, run)? {
+    let fate = match runs::refold_run(tx, ctx, owner, run, shares(rules))? {
         Change::Same => return Ok(None),
         Change::Added => Fate::Added,
         Change::Changed => Fate::Changed,
         Change::Removed => Fate::Removed,
     };
     Ok(Some(EntityChange::of(owner, run, fate, false)))
+}
+
+/// A rebuild writes all words again, since it cannot see whether they are right.
+fn shares(rules: &Rules) -> Shares {
+    if rules.dry_run {
+        Shares::default()
+    } else {
+        Shares::rewriting_words()
+    }
 }
 
 /// Region and queue of a job; `None` if it has no row.

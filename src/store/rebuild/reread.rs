@@ -175,12 +175,12 @@ pub(super) fn reread(
         for (owner, run) in touched.runs {
             changes
                 .runs
-                .extend(refold::refold_run(tx, ctx, &owner, &run)?);
+                .extend(refold::refold_run(tx, ctx, rules, &owner, &run)?);
         }
         for (owner, job) in touched.jobs {
             changes
                 .jobs
-                .extend(refold::refold_job(tx, ctx, &owner, &job)?);
+                .extend(refold::refold_job(tx, ctx, rules, &owner, &job)?);
         }
         Ok(changes)
     })?;
