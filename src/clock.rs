@@ -80,13 +80,47 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Says what time it is: the system's time, or one that a test has set.
+/// A stretch of time: `from` is in it, `to` is not. Never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Window {
+    /// `None` if `to` is not after `from`.
+    pub fn new(from: Timestamp, to: Timestamp) -> Option<Window> {
+        (from < to).then_some(Window { from, to })
+    }
+
+    pub fn from(self) -> Timestamp {
+        self.from
+    }
+
+    pub fn to(self) -> Timestamp {
+        self.to
+    }
+
+    /// Returns its length, at least 1 ms.
+    pub fn length_ms(self) -> i64 {
+        self.to.since_ms(self.from)
+    }
+
+    pub fn contains(self, at: Timestamp) -> bool {
+        self.from <= at && at < self.to
+    }
+}
+
+/// Says what time it is: the system's time, or one that a test or the demo has set.
 ///
 /// Clones of a set clock show the same time: setting one sets all.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     set_to: Option<Arc<AtomicI64>>,
 }
+
+/// What a set clock holds from [`Clock::follow_system`] on; no moment that anybody sets.
+const FOLLOWS_SYSTEM: i64 = i64::MIN;
 
 impl Clock {
     /// Returns the clock of the machine.
@@ -108,10 +142,16 @@ impl Clock {
         }
     }
 
+    /// Lets a standing clock show the system's time from now on, or until it is set again.
+    pub fn follow_system(&self) {
+        self.set(Timestamp(FOLLOWS_SYSTEM));
+    }
+
     pub fn now(&self) -> Timestamp {
-        match &self.set_to {
-            Some(time) => Timestamp(time.load(Ordering::SeqCst)),
-            None => system_time(),
+        let set_to = self.set_to.as_ref().map(|time| time.load(Ordering::SeqCst));
+        match set_to {
+            None | Some(FOLLOWS_SYSTEM) => system_time(),
+            Some(time) => Timestamp(time),
         }
     }
 }
@@ -200,6 +240,17 @@ mod tests {
         assert_eq!(copy.now(), Timestamp(5));
         clock.set(Timestamp(9));
         assert_eq!(copy.now(), Timestamp(9));
+    }
+
+    #[test]
+    fn a_standing_clock_can_follow_the_system_and_be_set_again() {
+        let clock = Clock::standing_at(Timestamp(5));
+        let copy = clock.clone();
+        let before = Clock::system().now();
+        clock.follow_system();
+        assert!(copy.now() >= before);
+        copy.set(Timestamp(9));
+        assert_eq!(clock.now(), Timestamp(9));
     }
 
     #[test]

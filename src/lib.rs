@@ -8,6 +8,7 @@ pub mod notification;
 
 pub mod envelope;
 pub mod mps;
+pub mod timeline;
 
 pub mod signature;
 pub mod store;
