@@ -5,7 +5,8 @@
 //! connections, the requests under way are answered, the writer commits what is in its inbox, the
 //! log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
 //!
-//! `demo.rs` and `rebuild.rs` work on a database without any server.
+//! `demo.rs` and `rebuild.rs` work on a database without any server; `living.rs` serves a made-up
+//! platform.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -33,7 +34,9 @@ use crate::web::receiver::{self, InFlight, Paths};
 use crate::web::state::AppState;
 
 pub mod demo;
+pub mod living;
 pub mod rebuild;
+pub mod scratch;
 
 /// What a server holds at most, in number and bytes; tests make it small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +162,7 @@ impl App {
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             control_key,
+            zone: config.timezone,
             is_test: config.is_try,
         });
         Ok(App {

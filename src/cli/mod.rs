@@ -41,7 +41,7 @@ enum Command {
     Verify(verify::Verify),
     /// Bring held pushes in.
     Admit(admit::Admit),
-    /// Make a database of made-up pushes, to look at and to measure with.
+    /// Show a made-up platform at work: a day of pushes, then some more each minute.
     Demo(demo::Demo),
     /// Read every message that is kept again, and fold everything again.
     Rebuild(rebuild::Rebuild),

@@ -45,7 +45,7 @@ pub(super) fn run(command: &Serve) -> anyhow::Result<ExitCode> {
 }
 
 /// Logs to standard error: everything of ours from `info`, of the HTTP server only its trouble.
-fn start_logging() {
+pub(super) fn start_logging() {
     let levels = Targets::new()
         .with_default(LevelFilter::INFO)
         .with_target("actix", LevelFilter::WARN)

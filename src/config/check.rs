@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chrono_tz::Tz;
 use toml::{Table, Value};
 
 use crate::config::tables::{queues, sources, workflows};
@@ -39,6 +40,7 @@ pub(super) fn check(table: &Table, is_try: bool) -> Result<Config, ConfigError> 
         date_window_ms: date_window(table)?,
         proxy: proxy(table)?,
         dashboard_listen: address(table, "dashboard.listen", "127.0.0.1:8081")?,
+        timezone: timezone(table)?,
         is_try,
     };
     if config.database.as_os_str().is_empty() {
@@ -145,6 +147,13 @@ fn date_window(table: &Table) -> Result<i64, ConfigError> {
     let text = text(table, key, "15m")?;
     let ms = parse_duration_ms(&text).filter(|ms| (1..=DATE_WINDOW_MS_MAX).contains(ms));
     ms.ok_or_else(|| wrong(key, text, "a time up to 24h, such as 90s, 15m or 1h"))
+}
+
+fn timezone(table: &Table) -> Result<Tz, ConfigError> {
+    let key = "dashboard.timezone";
+    let text = text(table, key, "UTC")?;
+    let expected = "a name of the IANA time zone database, such as UTC or Asia/Shanghai";
+    text.parse().map_err(|_| wrong(key, text, expected))
 }
 
 fn proxy(table: &Table) -> Result<Option<String>, ConfigError> {

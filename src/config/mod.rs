@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use chrono_tz::Tz;
 use thiserror::Error;
 use toml::{Table, Value};
 
@@ -52,6 +53,7 @@ const KEYS: &[&str] = &[
     "verify.date_window",
     "verify.proxy",
     "dashboard.listen",
+    "dashboard.timezone",
 ];
 
 /// The sections that come in double brackets, once or more.
@@ -65,6 +67,7 @@ const ENVIRONMENT_KEYS: &[&str] = &[
     "verify.date_window",
     "verify.proxy",
     "dashboard.listen",
+    "dashboard.timezone",
 ];
 
 /// The configuration, every value checked.
@@ -82,6 +85,8 @@ pub struct Config {
     pub date_window_ms: i64,
     pub proxy: Option<String>,
     pub dashboard_listen: SocketAddr,
+    /// The zone of the times on pages, for viewers who have chosen none.
+    pub timezone: Tz,
     /// `serve --try`: loopback only, the test key is trusted, a database of its own.
     pub is_try: bool,
 }

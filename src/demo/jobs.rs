@@ -32,6 +32,18 @@ impl Queue {
     pub(super) const ALL: [Queue; 4] =
         [Queue::Transcode, Queue::Snapshot, Queue::Ai, Queue::Upload];
 
+    /// Draws the queue of a single job, by their shares.
+    pub(super) fn draw(dice: &mut Dice) -> Queue {
+        let mut drawn = dice.below(100);
+        for queue in Queue::ALL {
+            match drawn.checked_sub(queue.share()) {
+                Some(rest) => drawn = rest,
+                None => return queue,
+            }
+        }
+        Queue::Transcode
+    }
+
     pub(super) fn topic(self) -> &'static str {
         match self {
             Queue::Transcode => "mps-transcode",
@@ -51,7 +63,7 @@ impl Queue {
     }
 
     /// How many of all single jobs are of this queue, in hundredths.
-    pub(super) fn share(self) -> u64 {
+    fn share(self) -> u64 {
         match self {
             Queue::Transcode => 40,
             Queue::Snapshot => 25,

@@ -1,8 +1,9 @@
 //! A made-up platform: what its queues and workflows would have published, to measure with and to
 //! look at.
 //!
-//! [`Scenario::pushes`] gives the pushes in the order of their arrival, without end in memory: only
-//! what is under way is kept. The same scenario gives the same bytes, on every machine and with
+//! [`Scenario::pushes`] gives the pushes in the order of their arrival, however many: in memory is only
+//! what is under way. [`Scenario::living`] goes on after the scenario's end and mixes in what is not
+//! let in (`living.rs`, `odd.rs`). The same scenario gives the same bytes, on every machine and with
 //! every version of every crate (`dice.rs`); a change of the mix changes them, and with them every
 //! measurement made before.
 //!
@@ -12,18 +13,23 @@
 //! some runs never report, some pushes come twice, late, or in the wrong order, and now and then
 //! somebody presses *publish a test message* in the console.
 //!
-//! Deliberately not here: signatures and anything that stores. A made-up push cannot be believed by
-//! `signature`; it goes into a database that is marked as a test for ever, or nowhere.
+//! Deliberately not here: anything that sends or stores. A made-up push goes into a database that is
+//! marked as a test for ever, or nowhere: without a signature as `app::demo` does it, or signed with
+//! the test key, which no other server trusts.
 
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::demo::dice::Dice;
 use crate::demo::jobs::Queue;
+use crate::demo::living::Living;
 use crate::demo::rhythm::{DAY_MS, MINUTE_MS, Rhythm};
 use crate::demo::trouble::Troubles;
 use crate::notification::Format;
 use crate::push::PushContent;
+
+pub mod living;
+pub mod odd;
 
 mod dice;
 mod jobs;
@@ -48,6 +54,11 @@ const SETTLING_MINUTES: i64 = 1;
 /// How much more finely than by job moments are dealt out.
 const MOMENTS_A_JOB: u64 = 1_000;
 
+/// Returns the ids of the made-up workflows. None of their runs takes two hours, if it ends at all.
+pub fn workflow_ids() -> impl Iterator<Item = &'static str> {
+    runs::workflow_ids()
+}
+
 /// What to make up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scenario {
@@ -69,15 +80,39 @@ pub struct MadeUp {
 }
 
 impl Scenario {
+    /// When it begins; nothing is published earlier.
+    pub fn begins_at(&self) -> Timestamp {
+        self.ends_at.plus_ms(-self.minutes() * MINUTE_MS)
+    }
+
+    fn minutes(&self) -> i64 {
+        i64::from(self.days.max(1)) * (DAY_MS / MINUTE_MS)
+    }
+
     /// Returns all pushes, in the order of their arrival.
     pub fn pushes(&self) -> Pushes {
-        let minutes = i64::from(self.days.max(1)) * (DAY_MS / MINUTE_MS);
-        let begins_at = self.ends_at.plus_ms(-minutes * MINUTE_MS);
+        self.pushes_until(self.ends_at, None)
+    }
+
+    /// Returns the pushes of a platform that goes on after the scenario's end, without an end: what
+    /// is under way by then is reported later, and about `jobs_a_minute` jobs and runs begin in each
+    /// minute. Some pushes are not to be let in.
+    pub fn living(&self, jobs_a_minute: u32) -> Living {
+        let every_ms = MINUTE_MS / i64::from(jobs_a_minute.max(1));
+        let pushes = self.pushes_until(Timestamp(i64::MAX), Some(every_ms.max(1)));
+        Living::new(self.seed, pushes)
+    }
+
+    fn pushes_until(&self, ends_at: Timestamp, then_every_ms: Option<i64>) -> Pushes {
+        let minutes = self.minutes();
+        let begins_at = self.begins_at();
         Pushes {
             scenario: *self,
             dice: Dice::of(self.seed, 0),
             rhythm: Rhythm::new(begins_at, minutes - SETTLING_MINUTES),
-            troubles: Troubles::new(self.seed, begins_at),
+            troubles: Troubles::new(self.seed, begins_at, self.ends_at),
+            ends_at,
+            then_every_ms,
             jobs_made: 0,
             made_until: begins_at,
             waiting: BTreeMap::new(),
@@ -92,6 +127,10 @@ pub struct Pushes {
     dice: Dice,
     rhythm: Rhythm,
     troubles: Troubles,
+    /// Nothing is published or received later.
+    ends_at: Timestamp,
+    /// The time between two jobs or runs after the scenario's own; `None` if there are none.
+    then_every_ms: Option<i64>,
     jobs_made: u64,
     /// What is made from now on arrives later than this.
     made_until: Timestamp,
@@ -104,7 +143,7 @@ impl Iterator for Pushes {
     type Item = MadeUp;
 
     fn next(&mut self) -> Option<MadeUp> {
-        while self.jobs_made < self.scenario.jobs {
+        while self.has_more() {
             let first = self.waiting.first_key_value();
             if first.is_some_and(|((received_at, _), _)| *received_at <= self.made_until) {
                 break;
@@ -125,41 +164,54 @@ impl Pushes {
         self.jobs_made
     }
 
+    /// How many jobs of the scenario are not made yet.
+    fn jobs_left(&self) -> u64 {
+        self.scenario.jobs.saturating_sub(self.jobs_made)
+    }
+
+    fn has_more(&self) -> bool {
+        self.jobs_left() > 0 || self.then_every_ms.is_some()
+    }
+
+    /// Returns when the next job ends or run begins.
+    fn next_moment(&mut self) -> Timestamp {
+        match self.then_every_ms {
+            Some(every_ms) if self.jobs_left() == 0 => {
+                let last_at = self.made_until.max(self.scenario.ends_at);
+                last_at.plus_ms(self.dice.between(every_ms / 2, every_ms + every_ms / 2))
+            }
+            _ => {
+                let finely = |jobs: u64| u128::from(jobs) * u128::from(MOMENTS_A_JOB);
+                let part = finely(self.jobs_made) + u128::from(self.dice.below(MOMENTS_A_JOB));
+                self.rhythm.moment(part, finely(self.scenario.jobs))
+            }
+        }
+    }
+
     /// Makes one job or run with all its pushes.
     fn make_next(&mut self) {
-        let finely = |jobs: u64| u128::from(jobs) * u128::from(MOMENTS_A_JOB);
-        let part = finely(self.jobs_made) + u128::from(self.dice.below(MOMENTS_A_JOB));
-        let at = self.rhythm.moment(part, finely(self.scenario.jobs));
+        let at = self.next_moment();
         self.made_until = at;
         if self.dice.chance(1, 600) {
             let test_message = vec![(at, TEST_MESSAGE.as_bytes().to_vec())];
             self.publish(runs::TOPIC, runs::FORMAT, test_message);
         }
-        let left = self.scenario.jobs - self.jobs_made;
-        if left >= runs::RUN_JOBS_MAX && self.dice.chance(RUNS_PERCENT, 100) {
+        let left = self.jobs_left();
+        // Beyond the scenario nobody counts.
+        let has_room = left == 0 || left >= runs::RUN_JOBS_MAX;
+        if has_room && self.dice.chance(RUNS_PERCENT, 100) {
             // What is reported up to then has also arrived by the end.
-            let settled_at = self.scenario.ends_at.plus_ms(-SETTLING_MINUTES * MINUTE_MS);
+            let settled_at = self.ends_at.plus_ms(-SETTLING_MINUTES * MINUTE_MS);
             let run = runs::make(at, settled_at, &mut self.troubles, &mut self.dice);
             self.jobs_made += run.jobs;
             self.publish(runs::TOPIC, runs::FORMAT, run.messages);
         } else {
-            let queue = self.draw_queue();
+            let queue = Queue::draw(&mut self.dice);
             let failure = self.troubles.failure(queue.lane(), at, &mut self.dice);
             let messages = jobs::make(queue, at, failure, &mut self.dice);
             self.jobs_made += 1;
             self.publish(queue.topic(), queue.format(), messages);
         }
-    }
-
-    fn draw_queue(&mut self) -> Queue {
-        let mut drawn = self.dice.below(100);
-        for queue in Queue::ALL {
-            match drawn.checked_sub(queue.share()) {
-                Some(rest) => drawn = rest,
-                None => return queue,
-            }
-        }
-        Queue::Transcode
     }
 
     /// Has the messages of one job or run arrive, as far as there is time: mostly soon and in
@@ -168,7 +220,7 @@ impl Pushes {
         let last_at = messages.last().map_or(Timestamp(0), |(at, _)| *at);
         let overtaken = messages.len() > 1 && self.dice.chance(1, 100);
         // Too late to be repeated: then nothing has been overtaken.
-        let overtaken = overtaken && last_at.plus_ms(30_000) <= self.scenario.ends_at;
+        let overtaken = overtaken && last_at.plus_ms(30_000) <= self.ends_at;
         for (at, (published_at, message)) in messages.into_iter().enumerate() {
             let content = PushContent {
                 format,
@@ -194,7 +246,7 @@ impl Pushes {
     }
 
     fn receive(&mut self, received_at: Timestamp, content: PushContent) {
-        if received_at <= self.scenario.ends_at {
+        if received_at <= self.ends_at {
             self.number += 1;
             self.waiting.insert((received_at, self.number), content);
         }

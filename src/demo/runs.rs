@@ -84,6 +84,11 @@ const WORKFLOWS: [Workflow; 3] = [
     },
 ];
 
+/// Returns the ids of the workflows.
+pub(super) fn workflow_ids() -> impl Iterator<Item = &'static str> {
+    WORKFLOWS.iter().map(|workflow| workflow.id)
+}
+
 /// A made-up run.
 pub(super) struct Made {
     /// In the order of publishing.

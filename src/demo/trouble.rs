@@ -47,6 +47,9 @@ const EVERYDAY: &[Failure] = &[
 /// Of a thousand jobs, how many fail on an everyday.
 const EVERYDAY_PER_MILLE: u64 = 12;
 
+/// The same while somebody watches: at a few jobs a minute, one failure in some minutes.
+const WATCHED_PER_MILLE: u64 = 70;
+
 /// How many lanes trouble chooses from: the queues and workflows.
 pub(super) const LANES: u64 = 7;
 
@@ -54,6 +57,7 @@ pub(super) const LANES: u64 = 7;
 pub(super) struct Troubles {
     seed: u64,
     begins_at: Timestamp,
+    watched_from: Timestamp,
     today: Today,
 }
 
@@ -66,10 +70,12 @@ struct Today {
 }
 
 impl Troubles {
-    pub(super) fn new(seed: u64, begins_at: Timestamp) -> Troubles {
+    /// `watched_from` is when somebody begins to watch, who should not have to wait for failures.
+    pub(super) fn new(seed: u64, begins_at: Timestamp, watched_from: Timestamp) -> Troubles {
         Troubles {
             seed,
             begins_at,
+            watched_from,
             today: Today::of(seed, begins_at, 0),
         }
     }
@@ -90,8 +96,12 @@ impl Troubles {
         if is_bad_hour && dice.chance(6, 10) {
             return Some(CONTENT_BAD);
         }
-        dice.chance(EVERYDAY_PER_MILLE, 1_000)
-            .then(|| dice.pick(EVERYDAY))
+        let per_mille = if at < self.watched_from {
+            EVERYDAY_PER_MILLE
+        } else {
+            WATCHED_PER_MILLE
+        };
+        dice.chance(per_mille, 1_000).then(|| dice.pick(EVERYDAY))
     }
 }
 
@@ -130,10 +140,11 @@ mod tests {
     use super::*;
 
     const START: Timestamp = Timestamp(1_714_924_800_000);
+    const NEVER: Timestamp = Timestamp(i64::MAX);
 
     #[test]
     fn each_day_has_a_bad_hour_on_one_lane_and_the_first_an_outage_on_all() {
-        let mut troubles = Troubles::new(3, START);
+        let mut troubles = Troubles::new(3, START, NEVER);
         let mut dice = Dice::of(3, 0);
         let bad_lane = troubles.today.bad_lane;
         let bad_hour = troubles.today.bad_hour;
@@ -149,5 +160,17 @@ mod tests {
             assert!(failed(lane, from, NO_ACCESS) > 70);
             assert_eq!(failed(lane, to, NO_ACCESS), 0);
         }
+    }
+    #[test]
+    fn more_fails_while_somebody_watches() {
+        let mut dice = Dice::of(3, 0);
+        let mut failed = |watched_from| {
+            let mut troubles = Troubles::new(3, START, watched_from);
+            // The second day has no outage, and no lane beyond the last has a bad hour.
+            let at = START.plus_ms(DAY_MS);
+            let failures = (0..1_000).filter_map(|_| troubles.failure(LANES, at, &mut dice));
+            failures.count()
+        };
+        assert!(failed(START) > 2 * failed(NEVER));
     }
 }

@@ -13,13 +13,29 @@ use crate::store::errors::{ReadError, WriteError};
 use crate::store::records::{HeldDetail, RowId};
 use crate::store::{Appended, OwnerRule};
 
+/// What of a held push can be let in from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowable {
+    Owner,
+    Topic,
+}
+
+impl Allowable {
+    pub fn word(self) -> &'static str {
+        match self {
+            Allowable::Owner => "owner",
+            Allowable::Topic => "topic",
+        }
+    }
+}
+
 /// Why a held push was not brought in or dropped.
 #[derive(Debug, Error)]
 pub enum DecideError {
     #[error("there is no held push with this number")]
     NoSuchHeld,
-    #[error("the held push names no {what} that could be allowed")]
-    NothingToAllow { what: &'static str },
+    #[error("the held push names no {} that could be allowed", .what.word())]
+    NothingToAllow { what: Allowable },
     #[error("cannot read the held push")]
     Read(#[from] ReadError),
     #[error("cannot write the decision")]
@@ -38,7 +54,9 @@ impl Ingest {
     pub async fn allow_owner(&self, held: RowId) -> Result<u64, DecideError> {
         let detail = self.find_held(held).await?;
         let owner = detail.held.owner.clone();
-        let owner = owner.ok_or(DecideError::NothingToAllow { what: "owner" })?;
+        let owner = owner.ok_or(DecideError::NothingToAllow {
+            what: Allowable::Owner,
+        })?;
         let source = detail.source;
         self.store.allow_owner(source, owner.clone()).await?;
         self.doors.let_owner_in(source, &owner);
@@ -50,7 +68,9 @@ impl Ingest {
     pub async fn allow_topic(&self, held: RowId) -> Result<u64, DecideError> {
         let detail = self.find_held(held).await?;
         let topic = detail.held.topic.clone();
-        let topic = topic.ok_or(DecideError::NothingToAllow { what: "topic" })?;
+        let topic = topic.ok_or(DecideError::NothingToAllow {
+            what: Allowable::Topic,
+        })?;
         let source = detail.source;
         self.store.allow_topic(source, topic.clone()).await?;
         self.doors.let_topic_in(source, &topic);

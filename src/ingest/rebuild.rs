@@ -455,7 +455,8 @@ mod tests {
     use crate::notification::delivery::{Delivery, Headers};
     use crate::notification::event::{Event, JobEvent, JobState, Unrecognized};
     use crate::signature::{Verifier, VerifierOptions};
-    use crate::store::records::{JobFilter, JobRecord, Page};
+    use crate::store::filters::JobFilter;
+    use crate::store::records::{JobRecord, Page};
     use crate::store::{Arrival, OwnerRule, Purpose, QueueRule, SourceRule, StoreOptions};
 
     use super::*;
@@ -572,10 +573,7 @@ mod tests {
         }
 
         fn jobs(&self) -> Vec<JobRecord> {
-            let page = Page {
-                limit: 1_000,
-                after: None,
-            };
+            let page = Page::first(1_000);
             let listing = self.store.page_jobs(&JobFilter::default(), page).unwrap();
             assert_eq!(listing.next, None);
             listing.items

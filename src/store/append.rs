@@ -250,6 +250,7 @@ mod tests {
     };
     use crate::notification::reason::HoldReason;
     use crate::notification::source::SourceId;
+    use crate::store::filters::DeliveryFilter;
     use crate::store::fixtures::{self, NOON, TestStore, arrival, arrival_of, renotify};
     use crate::store::records::{DeliveryRecord, Page, TimeSource};
     use crate::store::{Appended, Arrival, NewHeld, OwnerRule};
@@ -257,11 +258,11 @@ mod tests {
     use super::*;
 
     fn deliveries(test: &TestStore) -> Vec<DeliveryRecord> {
-        let page = Page {
-            limit: 1_000,
-            after: None,
-        };
-        test.store.page_deliveries(page).unwrap().items
+        let page = Page::first(1_000);
+        test.store
+            .page_deliveries(&DeliveryFilter::default(), page)
+            .unwrap()
+            .items
     }
 
     fn only_delivery(test: &TestStore) -> DeliveryRecord {

@@ -122,8 +122,9 @@ impl Shares {
 #[cfg(test)]
 mod tests {
     use crate::notification::event::{ActivityEvent, Event, RunEvent};
+    use crate::store::filters::DeliveryFilter;
     use crate::store::fixtures::{self, TestStore, arrival, arrival_of};
-    use crate::store::records::{Page, RollUpSpan};
+    use crate::store::records::{Page, Place, RollUpSpan};
     use crate::store::{Appended, Arrival};
 
     /// Appends all of them in one transaction.
@@ -200,9 +201,16 @@ mod tests {
         assert_eq!(stored, [true, true, false, true, true]);
         let page = Page {
             limit: 10,
-            after: None,
+            place: Place::First,
         };
-        assert_eq!(test.store.page_deliveries(page).unwrap().items.len(), 4);
+        assert_eq!(
+            test.store
+                .page_deliveries(&DeliveryFilter::default(), page)
+                .unwrap()
+                .items
+                .len(),
+            4
+        );
         assert_eq!(test.jobs().len(), 4);
     }
 

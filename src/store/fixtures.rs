@@ -1,6 +1,7 @@
 //! What the store's tests share: a store in a folder of its own, pushes to put in, and a way to
 //! stop the writer where a test needs it.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -18,10 +19,9 @@ use crate::notification::event::{Event, JobEvent, JobState};
 use crate::notification::source::{Source, SourceId};
 use crate::notification::{Admitted, Format, Notification};
 use crate::store::errors::WriteError;
+use crate::store::filters::{JobFilter, RunFilter};
 use crate::store::inbox::{Asked, Context, How};
-use crate::store::records::{
-    JobFilter, JobRecord, Page, RollUpRecord, RollUpSpan, RunFilter, RunRecord,
-};
+use crate::store::records::{JobRecord, Listing, Page, Place, RollUpRecord, RollUpSpan, RunRecord};
 use crate::store::{
     Appended, Arrival, NewHeld, OwnerRule, Purpose, QueueRule, SourceRule, Store, StoreOptions,
 };
@@ -123,10 +123,7 @@ impl TestStore {
     }
 
     pub(super) fn jobs(&self) -> Vec<JobRecord> {
-        let all = Page {
-            limit: 1_000,
-            after: None,
-        };
+        let all = Page::first(1_000);
         let listing = self.store.page_jobs(&JobFilter::default(), all).unwrap();
         assert_eq!(listing.next, None);
         listing.items
@@ -139,10 +136,7 @@ impl TestStore {
     }
 
     pub(super) fn runs(&self) -> Vec<RunRecord> {
-        let all = Page {
-            limit: 1_000,
-            after: None,
-        };
+        let all = Page::first(1_000);
         let listing = self.store.page_runs(&RunFilter::default(), all).unwrap();
         assert_eq!(listing.next, None);
         listing.items
@@ -267,6 +261,52 @@ pub(super) fn plan(conn: &Connection, sql: &str) -> String {
         .raw_query()
         .mapped(|row| row.get::<_, String>("detail"));
     steps.map(|step| step.unwrap() + "\n").collect()
+}
+
+/// Fails unless SQLite goes about a query by indexes alone, and sorts nothing.
+pub(super) fn assert_by_index(conn: &Connection, sql: &str) {
+    let plan = plan(conn, sql);
+    // The index of words is "scanned" by what is asked of it, and so is what a count counts; a
+    // question by EXISTS has one constant row.
+    let is_harmless = |line: &&str| {
+        let kinds = ["VIRTUAL TABLE", "CONSTANT ROW", "SCAN (subquery"];
+        kinds.iter().any(|kind| line.contains(kind))
+    };
+    let mut scans = plan.lines().filter(|line| line.starts_with("SCAN"));
+    assert!(scans.all(|line| is_harmless(&line)), "{sql}\n{plan}");
+    assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+}
+
+/// Returns a whole list read page by page to its end, newest first. Then it goes back the same way,
+/// and fails unless that gives the same.
+pub(super) fn walked<T: Clone + Debug + PartialEq>(
+    limit: u32,
+    read: impl Fn(Page) -> Listing<T>,
+) -> Vec<T> {
+    let mut forth = Vec::new();
+    let mut back = Vec::new();
+    let mut listing = read(Page::first(limit));
+    assert_eq!(listing.previous, None);
+    loop {
+        assert!(listing.items.len() <= usize::try_from(limit).unwrap());
+        forth.extend(listing.items.clone());
+        let Some(next) = listing.next else { break };
+        let place = Place::After(next);
+        listing = read(Page { limit, place });
+    }
+    loop {
+        back.extend(listing.items.into_iter().rev());
+        let Some(previous) = listing.previous else {
+            break;
+        };
+        let place = Place::Before(previous);
+        listing = read(Page { limit, place });
+        assert!(listing.items.len() <= usize::try_from(limit).unwrap());
+        assert!(listing.next.is_some());
+    }
+    back.reverse();
+    assert_eq!(back, forth);
+    forth
 }
 
 /// Changes the notification inside an arrival.

@@ -163,6 +163,7 @@ fn blank(owner: &str, job: &str, last: &JobPart) -> JobRecord {
         queue: None,
         run: None,
         workflow: None,
+        workflow_name: None,
         job_type: None,
         state: last.event.state,
         raw_state: last.event.raw_state.clone(),

@@ -143,8 +143,8 @@ pub(super) fn remove(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<bool> 
 mod tests {
     use crate::notification::reason::HoldReason;
     use crate::notification::source::SourceId;
+    use crate::store::filters::HeldFilter;
     use crate::store::fixtures::{self, NOON, TestStore};
-    use crate::store::records::Page;
 
     use super::*;
 
@@ -323,17 +323,47 @@ mod tests {
             push.delivery.received_at = NOON.plus_ms(at);
             test.hold(push).unwrap();
         }
-        let mut seen = Vec::new();
-        let mut after = None;
-        loop {
-            let listing = test.store.page_held(Page { limit: 1, after }).unwrap();
-            assert_eq!(listing.items.len(), 1);
-            seen.extend(listing.items.into_iter().map(|row| row.message_id.unwrap()));
-            after = listing.next;
-            if after.is_none() {
-                break;
-            }
-        }
+        let all = HeldFilter::default();
+        let read = |page| test.store.page_held(&all, page).unwrap();
+        let seen = fixtures::walked(1, read).into_iter();
+        let seen: Vec<String> = seen.map(|row| row.message_id.unwrap()).collect();
         assert_eq!(seen, ["m2", "m3", "m1"]);
+    }
+
+    #[test]
+    fn each_filter_gives_its_held_pushes() {
+        let test = fixtures::open();
+        let other = fixtures::register(&test.store, "other");
+        for (id, at, reason) in [("m1", 0, HoldReason::Owner), ("m2", 1, HoldReason::Topic)] {
+            let mut push = held(&test, id, "");
+            push.delivery.received_at = NOON.plus_ms(at);
+            push.reason = reason;
+            test.hold(push).unwrap();
+        }
+        let mut push = held(&test, "m3", "");
+        push.delivery.source = other.id;
+        push.delivery.received_at = NOON.plus_ms(2);
+        push.reason = HoldReason::Topic;
+        test.hold(push).unwrap();
+        let with = |change: &dyn Fn(&mut HeldFilter)| {
+            let mut filter = HeldFilter::default();
+            change(&mut filter);
+            filter
+        };
+        let cases = [
+            (with(&|f| f.reason = Some(HoldReason::Topic)), "m3 m2"),
+            (with(&|f| f.reason = Some(HoldReason::Date)), ""),
+            (with(&|f| f.source = Some("default".to_owned())), "m2 m1"),
+            (with(&|f| f.from = Some(NOON.plus_ms(1))), "m3 m2"),
+            (with(&|f| f.to = Some(NOON.plus_ms(1))), "m1"),
+        ];
+        for (filter, expected) in cases {
+            let read = |page| test.store.page_held(&filter, page).unwrap();
+            let seen = fixtures::walked(1, read).into_iter();
+            let seen: Vec<String> = seen.filter_map(|row| row.message_id).collect();
+            assert_eq!(seen.join(" "), expected, "{filter:?}");
+            let counted = test.store.count_held(&filter).unwrap();
+            assert_eq!(counted.rows, seen.len() as u64);
+        }
     }
 }

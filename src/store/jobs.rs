@@ -317,6 +317,8 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         queue: row.get("queue")?,
         run: row.get("run")?,
         workflow: row.get("workflow")?,
+        // Names change; readers look them up.
+        workflow_name: None,
         job_type: row.get("type")?,
         state: read_word(row, "state", JobState::from_word)?,
         raw_state: row.get("raw_state")?,

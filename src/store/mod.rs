@@ -48,6 +48,8 @@ use crate::store::records::RowId;
 use crate::store::writer::{Ended, Writer};
 
 pub mod errors;
+pub mod filters;
+pub mod lane_records;
 pub mod lock;
 pub mod rebuild;
 pub mod records;
@@ -193,8 +195,7 @@ pub enum Appended {
     Stored {
         delivery: RowId,
     },
-    /// The key was there: counted on that row. `differs`: the message is another one, and the
-    /// first was kept.
+    /// The key was there: counted on that row. `differs`: its message is another one, not kept.
     Duplicate {
         delivery: RowId,
         differs: bool,
@@ -450,8 +451,7 @@ impl Store {
         }
     }
 
-    /// Returns when every refusal and stray noted so far is on disk. Nothing that serves pushes
-    /// needs it: they are written by themselves, within a second or so.
+    /// Returns when every refusal and stray noted so far is on disk, as they soon are by themselves.
     pub async fn flush_notes(&self) -> Result<(), WriteError> {
         let (reply, answer) = oneshot::channel();
         self.inner.inbox.send_flush(reply)?;

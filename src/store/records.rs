@@ -17,16 +17,20 @@ use crate::notification::source::SourceId;
 /// The store's number of a row; grows with every new row of its kind.
 pub type RowId = i64;
 
-/// One page of a list, newest first.
+/// One page of a list, newest first. It may have fewer items than asked for, or none, and yet a next
+/// or previous page: where a filter lets little through, a page ends after so many rows were looked
+/// at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listing<T> {
     pub items: Vec<T>,
-    /// Where the next page goes on; `None` on the last page.
+    /// What the next page is [`Place::After`]; `None` on the last page.
     pub next: Option<PageKey>,
+    /// What the previous page is [`Place::Before`]; `None` on the first page.
+    pub previous: Option<PageKey>,
 }
 
 /// The place of a row in its list: what it is ordered by, then its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PageKey {
     pub at: Timestamp,
     pub id: RowId,
@@ -37,67 +41,31 @@ pub struct PageKey {
 pub struct Page {
     /// Rows at most, 1 to [`PAGE_ROWS_MAX`].
     pub limit: u32,
-    /// Only rows behind this one; `None` for the first page.
-    pub after: Option<PageKey>,
+    pub place: Place,
+}
+
+impl Page {
+    pub const fn first(limit: u32) -> Page {
+        Page {
+            limit,
+            place: Place::First,
+        }
+    }
+}
+
+/// Where in a list a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the newest row.
+    First,
+    /// Right behind this one: only older rows.
+    After(PageKey),
+    /// Right before this one: only newer rows, of which the oldest, newest first as everywhere.
+    Before(PageKey),
 }
 
 /// The most rows one page may have: what a reader holds a transaction for.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
-
-/// Which jobs. Absent means any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JobFilter {
-    pub queue: Option<String>,
-    pub job_type: Option<String>,
-    pub state: Option<JobState>,
-    pub code: Option<String>,
-    /// The workflow's id: jobs that are activities of its runs.
-    pub workflow: Option<String>,
-    /// A job's id, exactly; else words of object, user data and names, the last word by prefix.
-    pub q: Option<String>,
-    /// Last event at or after this time.
-    pub from: Option<Timestamp>,
-    /// Last event before this time.
-    pub to: Option<Timestamp>,
-}
-
-/// Which runs. Absent means any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunFilter {
-    /// The workflow's id.
-    pub workflow: Option<String>,
-    pub outcome: Option<RunOutcome>,
-    /// A run's, job's or media's id, exactly; else words, see [`Store::page_runs`].
-    ///
-    /// [`Store::page_runs`]: crate::store::Store::page_runs
-    pub q: Option<String>,
-    /// Last event at or after this time.
-    pub from: Option<Timestamp>,
-    /// Last event before this time.
-    pub to: Option<Timestamp>,
-}
-
-/// Which activities. Absent means any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ActivityFilter {
-    pub run: Option<String>,
-    /// The workflow's id.
-    pub workflow: Option<String>,
-    pub activity_type: Option<String>,
-    pub state: Option<JobState>,
-    pub code: Option<String>,
-    pub from: Option<Timestamp>,
-    pub to: Option<Timestamp>,
-}
-
-/// Which events. Absent means any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventFilter {
-    /// `job`, `run`, `activity` or `unrecognized`.
-    pub kind: Option<String>,
-    pub from: Option<Timestamp>,
-    pub to: Option<Timestamp>,
-}
 
 /// What became of a run, computed from its activities; see `ARCHITECTURE.md`,
 /// *Folding*. Never taken from the message's own state alone: a run that MPS calls completed may
@@ -269,7 +237,10 @@ pub struct JobRecord {
     pub queue: Option<String>,
     /// The run it is an activity of.
     pub run: Option<String>,
+    /// The id of that run's workflow.
     pub workflow: Option<String>,
+    /// What that is called now: by configuration, else by the newest message.
+    pub workflow_name: Option<String>,
     #[serde(rename = "type")]
     pub job_type: Option<String>,
     pub state: JobState,

@@ -137,6 +137,7 @@ mod tests {
     use crate::notification::delivery::Headers;
     use crate::notification::reason::RefusalReason;
     use crate::notification::source::SourceId;
+    use crate::store::filters::RefusalFilter;
     use crate::store::fixtures::{self, NOON, TestStore};
     use crate::store::records::{Page, RefusalRecord};
     use crate::store::{NewStray, REFUSED_BODY_BYTES_MAX, Store};
@@ -169,11 +170,11 @@ mod tests {
 
     /// All that are kept, oldest first.
     fn kept(store: &Store) -> Vec<RefusalRecord> {
-        let page = Page {
-            limit: 1_000,
-            after: None,
-        };
-        let mut kept = store.page_refusals(page).unwrap().items;
+        let page = Page::first(1_000);
+        let mut kept = store
+            .page_refusals(&RefusalFilter::default(), page)
+            .unwrap()
+            .items;
         kept.reverse();
         kept
     }

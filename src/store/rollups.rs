@@ -52,13 +52,13 @@ pub const HISTOGRAM_BOUNDS_MS: [i64; 19] = [
 pub const ROLL_UP_ROWS_MAX: usize = 50_000;
 
 /// How long minutes are kept: a week to look at and a day to compare it with.
-const MINUTES_KEPT_MS: i64 = 8 * 24 * 60 * 60 * 1_000;
+pub const MINUTES_KEPT_MS: i64 = 8 * 24 * 60 * 60 * 1_000;
 
 /// A longer duration counts as this one: the times of a message may be absurd, and a sum of a few
 /// such would be beyond the integers.
 const DURATION_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1_000;
 
-const BUCKETS: usize = HISTOGRAM_BOUNDS_MS.len() + 1;
+pub(super) const BUCKETS: usize = HISTOGRAM_BOUNDS_MS.len() + 1;
 
 /// The statements of one table. The same twice, since a table's name cannot be bound.
 struct Sql {
@@ -425,7 +425,8 @@ fn bucket(span: RollUpSpan, at: Timestamp) -> i64 {
     at.0.saturating_sub(at.0.rem_euclid(length))
 }
 
-fn oldest_minute(now: Timestamp) -> i64 {
+/// Returns the first minute that is not too old.
+pub(super) fn oldest_minute(now: Timestamp) -> i64 {
     bucket(RollUpSpan::Minute, now.plus_ms(-MINUTES_KEPT_MS))
 }
 
@@ -472,7 +473,7 @@ fn pack(histogram: &[i64; BUCKETS]) -> Vec<u8> {
 }
 
 /// Reads [`pack`] back.
-fn unpack(bytes: &[u8]) -> Option<[i64; BUCKETS]> {
+pub(super) fn unpack(bytes: &[u8]) -> Option<[i64; BUCKETS]> {
     let mut histogram = [0; BUCKETS];
     let mut sums = histogram.iter_mut();
     let mut sum: i64 = 0;

@@ -432,13 +432,12 @@ mod tests {
 
     use crate::clock::{Clock, Timestamp};
     use crate::notification::event::{ActivityEvent, Event, Failure, JobEvent, RunEvent, RunPart};
+    use crate::store::filters::{ActivityFilter, RunFilter};
     use crate::store::fixtures::{
         self, NOON, TestStore, arrival_of, arrival_saying, queue_rule, renotify,
     };
     use crate::store::jobs;
-    use crate::store::records::{
-        ActivityFilter, JobRecord, Page, RollUpRecord, RollUpSpan, RunFilter,
-    };
+    use crate::store::records::{JobRecord, Page, RollUpRecord, RollUpSpan};
     use crate::store::{Arrival, STALE_AFTER_MS, WorkflowRule};
 
     use super::*;
@@ -447,10 +446,7 @@ mod tests {
     const REPORT: &str = include_str!("../../tests/data/workflow-report-completed.json");
     const RUN: &str = "11112222333344445555666677778888";
 
-    const ALL: Page = Page {
-        limit: 1_000,
-        after: None,
-    };
+    const ALL: Page = Page::first(1_000);
 
     /// A message of run `run` in workflow `w`, published at its place after noon.
     fn message(at: i64, part: RunPart, state: JobState, activities: &[ActivityEvent]) -> Arrival {

@@ -202,15 +202,13 @@ mod tests {
 
     use crate::clock::Timestamp;
     use crate::notification::event::{ActivityEvent, Event, JobEvent, MediaObject, RunEvent};
+    use crate::store::filters::{JobFilter, RunFilter};
     use crate::store::fixtures::{self, NOON, TestStore, arrival_of, renotify};
-    use crate::store::records::{JobFilter, Page, RunFilter};
+    use crate::store::records::Page;
 
     use super::*;
 
-    const ALL: Page = Page {
-        limit: 1_000,
-        after: None,
-    };
+    const ALL: Page = Page::first(1_000);
 
     fn put(test: &TestStore, id: &str, ms: i64, event: Event) {
         let arrival = arrival_of("t", id, vec![event]);
@@ -424,24 +422,14 @@ mod tests {
             let event = job(&at.to_string(), None, "word");
             put(&test, &format!("m{at}"), -at, Event::Job(event));
         }
-        let mut seen = String::new();
-        let mut after = None;
-        loop {
-            let filter = JobFilter {
-                q: Some("wor".to_owned()),
-                from: Some(NOON.plus_ms(-5)),
-                ..JobFilter::default()
-            };
-            let listing = test
-                .store
-                .page_jobs(&filter, Page { limit: 2, after })
-                .unwrap();
-            seen.extend(listing.items.into_iter().map(|job| job.id));
-            after = listing.next;
-            if after.is_none() {
-                break;
-            }
-        }
+        let filter = JobFilter {
+            q: Some("wor".to_owned()),
+            from: Some(NOON.plus_ms(-5)),
+            ..JobFilter::default()
+        };
+        let read = |page| test.store.page_jobs(&filter, page).unwrap();
+        let seen = fixtures::walked(2, read).into_iter();
+        let seen: String = seen.map(|job| job.id).collect();
         assert_eq!(seen, "543210");
     }
 

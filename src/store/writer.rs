@@ -298,17 +298,17 @@ mod tests {
     use std::sync::mpsc;
 
     use crate::store::errors::WriteError;
+    use crate::store::filters::DeliveryFilter;
     use crate::store::fixtures::{self, TestStore, arrival};
     use crate::store::records::{Page, RowId};
     use crate::store::{Appended, Arrival, Store};
 
-    const ALL: Page = Page {
-        limit: 1_000,
-        after: None,
-    };
+    const ALL: Page = Page::first(1_000);
 
     fn ids(store: &Store) -> Vec<Option<String>> {
-        let listing = store.page_deliveries(ALL).unwrap();
+        let listing = store
+            .page_deliveries(&DeliveryFilter::default(), ALL)
+            .unwrap();
         listing
             .items
             .into_iter()

@@ -1,16 +1,21 @@
 //! The dashboard's routes: all of them, on one screen, behind one guard.
 //!
 //! A list has its page and its `.json`, a detail also its capture as `.http`. Where two patterns
-//! fit, the first wins, so the one with the ending stands first.
+//! fit, the first wins, so the one with the ending stands first. `/job` and `/run` are for ids that do
+//! not fit into a path, see `asked.rs`.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{Error, FromRequest, Handler, Resource, Responder, Scope, guard, web};
 
+use crate::store::filters::{
+    ActivityFilter, DeliveryFilter, EventFilter, HeldFilter, JobFilter, RunFilter,
+};
 use crate::web::error::PageError;
 use crate::web::guard::guard as dashboard_guard;
-use crate::web::{captures, decisions, json, pages, rebuild, statics};
+use crate::web::pages::lanes;
+use crate::web::{captures, decisions, json, pages, rebuild, settings, statics};
 
 /// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,
 /// and takes every path, so a receiver at the same address has to be asked before it.
@@ -26,25 +31,34 @@ pub fn scope() -> Scope<
     web::scope("")
         .wrap(from_fn(dashboard_guard))
         .service(reads("/", pages::overview::show))
+        .service(reads("/overview.json", pages::overview::show_json))
+        .service(reads("/queues/{queue}.json", lanes::queue::show_json))
+        .service(reads("/queues/{queue}", lanes::queue::show))
+        .service(reads("/workflows/{id}.json", lanes::workflow::show_json))
+        .service(reads("/workflows/{id}", lanes::workflow::show))
         .service(reads("/jobs", pages::jobs::list))
-        .service(reads("/jobs.json", json::jobs))
+        .service(reads("/jobs.json", json::list::<JobFilter>))
         .service(reads("/jobs/{id}.json", json::job))
-        .service(reads("/jobs/{id}", pages::jobs::show))
+        .service(reads("/jobs/{id}", pages::job::show))
+        .service(reads("/job.json", json::job))
+        .service(reads("/job", pages::job::show))
         .service(reads("/runs", pages::runs::list))
-        .service(reads("/runs.json", json::runs))
+        .service(reads("/runs.json", json::list::<RunFilter>))
         .service(reads("/runs/{id}.json", json::run))
-        .service(reads("/runs/{id}", pages::runs::show))
+        .service(reads("/runs/{id}", pages::run::show))
+        .service(reads("/run.json", json::run))
+        .service(reads("/run", pages::run::show))
         .service(reads("/activities", pages::activities::list))
-        .service(reads("/activities.json", json::activities))
+        .service(reads("/activities.json", json::list::<ActivityFilter>))
         .service(reads("/events", pages::events::list))
-        .service(reads("/events.json", json::events))
+        .service(reads("/events.json", json::list::<EventFilter>))
         .service(reads("/deliveries", pages::deliveries::list))
-        .service(reads("/deliveries.json", json::deliveries))
+        .service(reads("/deliveries.json", json::list::<DeliveryFilter>))
         .service(reads("/deliveries/{id}.json", json::delivery))
         .service(reads("/deliveries/{id}.http", captures::delivery))
-        .service(reads("/deliveries/{id}", pages::deliveries::show))
+        .service(reads("/deliveries/{id}", pages::delivery::show))
         .service(reads("/held", pages::held::list))
-        .service(reads("/held.json", json::held_list))
+        .service(reads("/held.json", json::list::<HeldFilter>))
         .service(changes("/held/{id}/admit", decisions::admit))
         .service(changes("/held/{id}/allow-owner", decisions::allow_owner))
         .service(changes("/held/{id}/allow-topic", decisions::allow_topic))
@@ -58,7 +72,10 @@ pub fn scope() -> Scope<
         .service(reads("/refusals/{id}.http", captures::refusal))
         .service(reads("/refusals/{id}", pages::refusals::show))
         .service(changes("/rebuild", rebuild::rebuild))
+        .service(both("/settings", pages::settings::show, settings::change))
         .service(reads("/static/style.css", statics::style))
+        .service(reads("/static/charts.css", statics::charts))
+        .service(reads("/static/page.js", statics::script))
         .service(reads("/static/icon.svg", statics::icon))
         .default_service(web::to(no_such_page))
 }
@@ -86,6 +103,19 @@ where
     web::resource(path)
         .route(web::post().to(handler))
         .default_service(web::to(only_post))
+}
+
+/// A path that shows a form and takes it.
+fn both<S, T, F, Args>(path: &str, show: S, take: F) -> Resource
+where
+    S: Handler<T>,
+    T: FromRequest + 'static,
+    S::Output: Responder<Body: MessageBody> + 'static,
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder<Body: MessageBody> + 'static,
+{
+    reads(path, show).route(web::post().to(take))
 }
 
 async fn no_such_page() -> Result<&'static str, PageError> {

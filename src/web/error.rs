@@ -11,13 +11,16 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use thiserror::Error;
 
-use crate::ingest::decide::DecideError;
+use crate::clock::Timestamp;
+use crate::ingest::decide::{Allowable, DecideError};
 use crate::ingest::{Outcome, Trouble};
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::store::errors::{ReadError, WriteError};
 use crate::web::json;
 use crate::web::lists::QueryError;
 use crate::web::pages::trouble;
+use crate::web::texts::trouble::TroubleTexts;
+use crate::web::viewer::Viewer;
 
 /// Seconds after which a caller may ask again when we were too busy.
 const RETRY_AFTER_S: &str = "2";
@@ -94,9 +97,6 @@ impl ResponseError for ReceiverError {
     }
 }
 
-/// The most characters of an id from an address that are repeated.
-const ID_CHARS_MAX: usize = 80;
-
 /// Why the dashboard does not give what was asked for. Variants are what the reader does about it.
 #[derive(Debug, Error)]
 pub enum PageError {
@@ -125,8 +125,8 @@ pub enum PageError {
     CrossSite,
     #[error("the key is not that of the running server")]
     WrongKey,
-    #[error("the held push names no {what}")]
-    NothingToAllow { what: &'static str },
+    #[error("the held push names no {}", .what.word())]
+    NothingToAllow { what: Allowable },
     #[error("a rebuild is under way already")]
     RebuildUnderWay,
     /// Reading or writing has to wait for others; the caller may try again.
@@ -150,44 +150,21 @@ pub enum What {
     Delivery,
     Held,
     Refusal,
+    Queue,
+    Workflow,
 }
 
 impl What {
-    fn word(self) -> &'static str {
+    /// Returns its English name.
+    pub fn word(self) -> &'static str {
         match self {
             What::Job => "job",
             What::Run => "run",
             What::Delivery => "delivery",
             What::Held => "held push",
             What::Refusal => "refused push",
-        }
-    }
-
-    fn why_not_there(self) -> &'static str {
-        match self {
-            What::Job => {
-                "Either the id is not complete, or no message about this job was let in: MPS tells \
-                 of a job only when it ends, and only if its queue has a topic. Look also among \
-                 the held pushes, and at the job's own id: a run has another one."
-            }
-            What::Run => {
-                "Either the id is not complete, or no message about this run was let in: MPS tells \
-                 of a run when its Start and its Report end, and only if the Input node of its \
-                 workflow has a topic. Look also among the held pushes, and at the run's \
-                 own id: its workflow, its media and each of its jobs have other ones."
-            }
-            What::Delivery => {
-                "No push has this number. It may belong to another database, such as the one of \
-                 `serve --try`."
-            }
-            What::Held => {
-                "Somebody has admitted or dropped it, or allowed its owner or topic; what was let \
-                 in is now among the deliveries."
-            }
-            What::Refusal => {
-                "Of refused pushes only the first and the latest of each reason are kept; this one \
-                 has made room for a newer one, or was never there."
-            }
+            What::Queue => "queue",
+            What::Workflow => "workflow",
         }
     }
 }
@@ -244,91 +221,29 @@ impl PageError {
         }
     }
 
-    /// Returns what the reader is told.
-    pub fn answer(&self) -> Answer {
-        let (status, title) = self.status_and_title();
+    /// Returns what the reader is told, in the language of `texts`.
+    pub fn answer(&self, texts: &TroubleTexts) -> Answer {
         Answer {
-            status,
-            title,
-            detail: self.detail(),
+            status: self.status(),
+            title: (texts.title)(self),
+            detail: (texts.detail)(self),
         }
     }
 
-    fn status_and_title(&self) -> (StatusCode, &'static str) {
+    fn status(&self) -> StatusCode {
         match self {
-            PageError::NoSuchPage => (StatusCode::NOT_FOUND, "No such page"),
-            PageError::NotFound { .. } => (StatusCode::NOT_FOUND, "Not found"),
-            PageError::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "Wrong method"),
-            PageError::BadQuery(_) => (
-                StatusCode::BAD_REQUEST,
-                "The address has a parameter that is not right",
-            ),
-            PageError::Ambiguous { .. } => (StatusCode::CONFLICT, "Several accounts have this id"),
-            PageError::NotLocal => (StatusCode::MISDIRECTED_REQUEST, "Only from this machine"),
-            PageError::CrossSite => (StatusCode::FORBIDDEN, "Not from this page"),
-            PageError::WrongKey => (StatusCode::UNAUTHORIZED, "Wrong key"),
-            PageError::NothingToAllow { .. } => (StatusCode::CONFLICT, "Nothing to allow"),
-            PageError::RebuildUnderWay => (StatusCode::CONFLICT, "Under way already"),
-            PageError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Busy"),
-            PageError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "The disk is full"),
-            PageError::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Not available"),
+            PageError::NoSuchPage | PageError::NotFound { .. } => StatusCode::NOT_FOUND,
+            PageError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            PageError::BadQuery(_) => StatusCode::BAD_REQUEST,
+            PageError::Ambiguous { .. }
+            | PageError::NothingToAllow { .. }
+            | PageError::RebuildUnderWay => StatusCode::CONFLICT,
+            PageError::NotLocal => StatusCode::MISDIRECTED_REQUEST,
+            PageError::CrossSite => StatusCode::FORBIDDEN,
+            PageError::WrongKey => StatusCode::UNAUTHORIZED,
+            PageError::Busy | PageError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            PageError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         }
-    }
-
-    fn detail(&self) -> String {
-        let sentence = match self {
-            PageError::NotFound { what, id } => {
-                let (word, why) = (what.word(), what.why_not_there());
-                return format!("There is no {word} `{}`. {why}", shortened(id));
-            }
-            PageError::MethodNotAllowed { allow } => {
-                return format!("This address answers only {allow}.");
-            }
-            PageError::BadQuery(error) => return query_detail(error),
-            PageError::Ambiguous { owners, .. } => {
-                let owners = owners.join(", ");
-                return format!(
-                    "Ids are unique only within an account. Add ?owner= with one of: {owners}."
-                );
-            }
-            PageError::NothingToAllow { what } => {
-                return format!(
-                    "This held push names no {what} that could be allowed; admit it alone."
-                );
-            }
-            PageError::NoSuchPage => {
-                "There is nothing at this address. The pages are listed at the top; a detail's \
-                 address ends in its id."
-            }
-            PageError::NotLocal => {
-                "The dashboard has no login, so it answers only requests made directly to \
-                 localhost, 127.0.0.1 or [::1], and none that a proxy passed on. From another \
-                 machine, use a tunnel: ssh -L 8081:127.0.0.1:8081 and the server's name, then \
-                 open http://127.0.0.1:8081/."
-            }
-            PageError::CrossSite => {
-                "Changes are taken only from the buttons of these pages. Open the page again and \
-                 use its button; a browser from before 2023 may not say where it comes from."
-            }
-            PageError::WrongKey => {
-                "The key is not that of this server. Each start makes a new one, which the lock \
-                 file beside the database holds."
-            }
-            PageError::RebuildUnderWay => {
-                "A rebuild is under way, and there is only one at a time. Wait for its end, then \
-                 ask again if you still need to."
-            }
-            PageError::Busy => {
-                "The store has more to do than it can at the moment. Try again in some seconds."
-            }
-            PageError::DiskFull => {
-                "Nothing was changed. Make room on the disk of the database and try again."
-            }
-            PageError::Unavailable { .. } => {
-                "The store cannot answer at the moment. The server's log says why."
-            }
-        };
-        sentence.to_owned()
     }
 }
 
@@ -345,25 +260,38 @@ pub struct Answer {
 /// The answer without a page around it, for the case that the guard is not there to present it.
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
-        self.answer().status
+        self.status()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let answer = self.answer();
+        let answer = self.answer(&TroubleTexts::ENGLISH);
         HttpResponse::build(answer.status)
             .content_type("text/plain; charset=utf-8")
             .body(answer.detail)
     }
 }
 
-/// Answers a request for `path` with the error, in the form that its readers can use.
-pub fn present(error: &PageError, path: &str, is_for_program: bool, is_test: bool) -> HttpResponse {
+/// The request that an error answers.
+pub struct Asked {
+    /// Its address.
+    pub here: String,
+    pub is_for_program: bool,
+    pub is_test: bool,
+    pub viewer: Viewer,
+    pub now: Timestamp,
+}
+
+/// Answers a request with the error, in the form that its readers can use.
+pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
     if let PageError::Unavailable { source } = error {
         let cause = source.as_deref().map(chain).unwrap_or_default();
-        tracing::error!(path, cause, "cannot answer a request to the dashboard");
+        tracing::error!(
+            address = asked.here,
+            cause,
+            "cannot answer a request to the dashboard"
+        );
     }
-    let answer = error.answer();
-    let mut response = HttpResponse::build(answer.status);
+    let mut response = HttpResponse::build(error.status());
     match error {
         PageError::Busy => {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
@@ -385,10 +313,11 @@ pub fn present(error: &PageError, path: &str, is_for_program: bool, is_test: boo
         | PageError::DiskFull
         | PageError::Unavailable { .. } => {}
     }
-    if is_for_program {
-        json::problem(response, &answer)
+    if asked.is_for_program {
+        json::problem(response, &error.answer(&TroubleTexts::ENGLISH))
     } else {
-        trouble::respond(response, answer, is_test)
+        let answer = error.answer(&asked.viewer.texts().trouble);
+        trouble::respond(response, answer, asked)
     }
 }
 
@@ -403,36 +332,28 @@ fn chain(error: &(dyn Error + Send + Sync + 'static)) -> String {
     text
 }
 
-fn query_detail(error: &QueryError) -> String {
-    match error {
-        QueryError::Unreadable => "The part behind the ? cannot be read.".to_owned(),
-        QueryError::Unknown { name, known: [] } => {
-            format!("There is no parameter `{name}`; this address takes none.")
-        }
-        QueryError::Unknown { name, known } => format!(
-            "There is no parameter `{name}` here. Known are: {}.",
-            known.join(", ")
-        ),
-        QueryError::Repeated { name } => format!("The parameter `{name}` may come only once."),
-        QueryError::Bad {
-            name,
-            found,
-            expected,
-        } => format!("`{found}` is no value for `{name}`. Expected is {expected}."),
-    }
-}
-
-fn shortened(id: &str) -> String {
-    id.chars().take(ID_CHARS_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
+    use chrono_tz::Tz;
     use serde_json::Value;
 
     use super::*;
-    use crate::web::lists::JobsQuery;
+    use crate::web::list_filters::JobsQuery;
+    use crate::web::texts::Language;
+
+    fn asked(is_for_program: bool) -> Asked {
+        Asked {
+            here: "/x".to_owned(),
+            is_for_program,
+            is_test: false,
+            viewer: Viewer {
+                language: Language::English,
+                zone: Tz::UTC,
+            },
+            now: Timestamp(0),
+        }
+    }
 
     fn errors() -> Vec<(PageError, u16)> {
         let not_found = |what| PageError::NotFound {
@@ -455,6 +376,8 @@ mod tests {
             (not_found(What::Delivery), 404),
             (not_found(What::Held), 404),
             (not_found(What::Refusal), 404),
+            (not_found(What::Queue), 404),
+            (not_found(What::Workflow), 404),
             (PageError::MethodNotAllowed { allow: "GET, HEAD" }, 405),
             (unknown.into(), 400),
             (QueryError::Unreadable.into(), 400),
@@ -462,7 +385,12 @@ mod tests {
             (PageError::NotLocal, 421),
             (PageError::CrossSite, 403),
             (PageError::WrongKey, 401),
-            (PageError::NothingToAllow { what: "owner" }, 409),
+            (
+                PageError::NothingToAllow {
+                    what: Allowable::Owner,
+                },
+                409,
+            ),
             (PageError::RebuildUnderWay, 409),
             (ReadError::Busy.into(), 503),
             (WriteError::Busy.into(), 503),
@@ -477,7 +405,7 @@ mod tests {
     #[actix_web::test]
     async fn every_error_is_told_to_programs_with_its_status_and_a_sentence() {
         for (error, status) in errors() {
-            let response = present(&error, "/x.json", true, false);
+            let response = present(&error, &asked(true));
             assert_eq!(response.status().as_u16(), status, "{error}");
             let content_type = response.headers().get(header::CONTENT_TYPE).unwrap();
             assert_eq!(content_type, "application/problem+json", "{error}");
@@ -492,22 +420,40 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn every_error_is_told_to_people_on_a_page() {
-        for (error, status) in errors() {
-            let detail = error.answer().detail;
-            let response = present(&error, "/x", false, false);
-            assert_eq!(response.status().as_u16(), status, "{error}");
-            let body = to_bytes(response.into_body()).await.unwrap();
-            let html = scraper::Html::parse_document(std::str::from_utf8(&body).unwrap());
-            let text: String = html.root_element().text().collect();
-            assert!(text.contains(&detail), "{error}");
+    async fn every_error_is_told_to_people_on_a_page_of_their_language() {
+        for language in Language::ALL {
+            for (error, status) in errors() {
+                let answer = error.answer(&language.texts().trouble);
+                let mut asked = asked(false);
+                asked.viewer.language = language;
+                let response = present(&error, &asked);
+                assert_eq!(response.status().as_u16(), status, "{error}");
+                let body = to_bytes(response.into_body()).await.unwrap();
+                let html = scraper::Html::parse_document(std::str::from_utf8(&body).unwrap());
+                let text: String = html.root_element().text().collect();
+                assert!(text.contains(answer.title), "{error}");
+                assert!(text.contains(&answer.detail), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn chinese_pages_of_errors_are_chinese_and_programs_are_told_in_english() {
+        let is_chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+        for (error, _) in errors() {
+            let chinese = error.answer(&TroubleTexts::CHINESE);
+            assert!(is_chinese(chinese.title), "{error}");
+            assert!(is_chinese(&chinese.detail), "{error}");
+            let english = error.answer(&TroubleTexts::ENGLISH);
+            assert!(!is_chinese(english.title), "{error}");
+            assert!(!is_chinese(&english.detail), "{error}");
         }
     }
 
     #[test]
     fn an_unknown_parameter_is_named_with_the_known_ones() {
-        let error = JobsQuery::parse("stat=failed", crate::clock::Timestamp(0)).unwrap_err();
-        let detail = PageError::from(error).answer().detail;
+        let error = JobsQuery::parse("stat=failed", Timestamp(0)).unwrap_err();
+        let detail = PageError::from(error).answer(&TroubleTexts::ENGLISH).detail;
         let expected = "There is no parameter `stat` here. Known are: queue, workflow, type, \
                         state, code, q, from, to, limit, cursor.";
         assert_eq!(detail, expected);
@@ -516,7 +462,12 @@ mod tests {
     #[test]
     fn the_cause_of_our_trouble_is_not_told_to_the_reader() {
         let error = PageError::unavailable(std::io::Error::other("/srv/secret.db"));
-        assert!(!error.answer().detail.contains("secret"));
+        assert!(
+            !error
+                .answer(&TroubleTexts::ENGLISH)
+                .detail
+                .contains("secret")
+        );
     }
 
     #[test]

@@ -16,18 +16,22 @@ use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
+use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 
-use crate::web::error::{self, PageError};
+use crate::clock::Timestamp;
+use crate::web::error::{self, Asked, PageError};
 use crate::web::state::AppState;
+use crate::web::viewer::Viewer;
 
 /// On every answer that comes from a database of `serve --try`.
 pub const TEST_HEADER: HeaderName = HeaderName::from_static("x-mpsink-test");
 
-/// Nothing but our own style sheet and images is loaded, nothing is run, forms go to us alone, and
-/// nobody frames us.
+/// Nothing but our own style sheets, scripts and images is loaded, nothing inline is run, forms and
+/// connections go to us alone, and nobody frames us.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'self'; \
-                                       frame-ancestors 'none'; style-src 'self'; img-src 'self'";
+                                       frame-ancestors 'none'; style-src 'self'; script-src 'self'; \
+                                       img-src 'self'; connect-src 'self'";
 
 /// Set on every answer. `same-origin` and not `no-referrer`: with the latter a browser sends
 /// `Origin: null` with our own forms, and [`may_change`] could not tell them from another site's.
@@ -68,12 +72,18 @@ pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let path = request.path().to_owned();
     let has_key = request.headers().contains_key(header::AUTHORIZATION);
-    let is_for_program = has_key || path.strip_suffix(".json").is_some();
-    let is_test = request
-        .app_data::<web::Data<AppState>>()
-        .is_some_and(|state| state.is_test);
+    let is_for_program = has_key || request.path().strip_suffix(".json").is_some();
+    let state = request.app_data::<web::Data<AppState>>();
+    let is_test = state.is_some_and(|state| state.is_test);
+    let zone = state.map_or(Tz::UTC, |state| state.zone);
+    let asked = Asked {
+        here: request.uri().to_string(),
+        is_for_program,
+        is_test,
+        viewer: Viewer::of(request.request(), zone),
+        now: state.map_or(Timestamp(0), |state| state.clock.now()),
+    };
 
     let mut response = if request.version() >= Version::HTTP_11 && is_local(request.headers()) {
         next.call(request).await?.map_into_boxed_body()
@@ -82,7 +92,7 @@ pub async fn guard(
     };
     let trouble = response.response().error();
     if let Some(page_error) = trouble.and_then(|error| error.as_error::<PageError>()) {
-        let presented = error::present(page_error, &path, is_for_program, is_test);
+        let presented = error::present(page_error, &asked);
         response = response.into_response(presented);
     }
 

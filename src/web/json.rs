@@ -1,7 +1,7 @@
 //! Records as JSON: the `.json` of every list and detail.
 //!
-//! A list is one page of it, `{"items": […], "next": "<cursor>" | null}`; a detail is its record
-//! with what belongs to it beside. Records serialize themselves, so that the names are the same in
+//! A list is one page of it, `{"items": […], "next": "<cursor>" | null, "previous": …}`; a detail
+//! is its record with what belongs to it beside. Records serialize themselves, so that the names are the same in
 //! a page's JSON and in an export; only what is no record (headers, messages) gets its form here.
 
 use actix_web::http::header::ContentType;
@@ -18,42 +18,35 @@ use crate::store::records::{
     DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail, JobRecord,
     Listing, RefusalCount, RefusalDetail, RefusalRecord, RunDetail, RunRecord, StrayRecord,
 };
+use crate::web::asked::Asked;
+use crate::web::cursors::{Cursors, List};
 use crate::web::error::{Answer, PageError, What};
-use crate::web::lists::{
-    ActivitiesQuery, EventsQuery, Given, JobsQuery, List, PlainQuery, RunsQuery, encode_cursor,
-};
+use crate::web::list_filters::RefusalsQuery;
+use crate::web::lists::{Given, ListFilter, ListQuery};
 use crate::web::reads::{read, read_one};
 use crate::web::state::AppState;
 
-/// The parameters of one job or run: `owner`, for an id that several accounts have.
-pub const OWNED_KNOWN: &[&str] = &["owner"];
-
-/// One page of the jobs that the filters let through.
-pub async fn jobs(
+/// One page of a list, of the rows that the filters let through.
+pub async fn list<F: ListFilter>(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
-    let query = JobsQuery::parse(request.query_string(), state.clock.now())?;
-    let listing = read(&state, move |store| {
-        store.page_jobs(&query.filter, query.page)
-    })
-    .await?;
-    Ok(respond(&ListJson::of(List::Jobs, listing)))
+    let query = ListQuery::<F>::parse(request.query_string(), state.clock.now())?;
+    let listing = read(&state, move |store| query.filter.page(store, query.page)).await?;
+    Ok(respond(&ListJson::of(F::LIST, listing)))
 }
 
 /// One job: with several owners, the one that `owner` names.
 pub async fn job(
     request: HttpRequest,
     state: web::Data<AppState>,
-    id: web::Path<String>,
+    path: Option<web::Path<String>>,
 ) -> Result<HttpResponse, PageError> {
-    let given = Given::parse(request.query_string(), OWNED_KNOWN)?;
-    let id = id.into_inner();
-    let asked = id.clone();
-    let mut found = read(&state, move |store| store.find_jobs(&asked)).await?;
-    if let Some(owner) = given.find("owner") {
-        found.retain(|detail| detail.job.owner == owner);
-    }
+    let asked = Asked::parse(request.query_string(), path)?;
+    let id = asked.id.clone();
+    let mut found = read(&state, move |store| store.find_jobs(&id)).await?;
+    found.retain(|detail| asked.is_of(&detail.job.owner));
+    let id = asked.id;
     if found.len() > 1 {
         let owners = found.into_iter().map(|detail| detail.job.owner).collect();
         let what = What::Job;
@@ -68,32 +61,17 @@ pub async fn job(
     }
 }
 
-/// One page of the runs that the filters let through.
-pub async fn runs(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, PageError> {
-    let query = RunsQuery::parse(request.query_string(), state.clock.now())?;
-    let listing = read(&state, move |store| {
-        store.page_runs(&query.filter, query.page)
-    })
-    .await?;
-    Ok(respond(&ListJson::of(List::Runs, listing)))
-}
-
 /// One run with its activities: with several owners, the one that `owner` names.
 pub async fn run(
     request: HttpRequest,
     state: web::Data<AppState>,
-    id: web::Path<String>,
+    path: Option<web::Path<String>>,
 ) -> Result<HttpResponse, PageError> {
-    let given = Given::parse(request.query_string(), OWNED_KNOWN)?;
-    let id = id.into_inner();
-    let asked = id.clone();
-    let mut found = read(&state, move |store| store.find_runs(&asked)).await?;
-    if let Some(owner) = given.find("owner") {
-        found.retain(|detail| detail.run.owner == owner);
-    }
+    let asked = Asked::parse(request.query_string(), path)?;
+    let id = asked.id.clone();
+    let mut found = read(&state, move |store| store.find_runs(&id)).await?;
+    found.retain(|detail| asked.is_of(&detail.run.owner));
+    let id = asked.id;
     if found.len() > 1 {
         let owners = found.into_iter().map(|detail| detail.run.owner).collect();
         let what = What::Run;
@@ -108,42 +86,6 @@ pub async fn run(
     }
 }
 
-/// One page of the activities that the filters let through.
-pub async fn activities(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, PageError> {
-    let query = ActivitiesQuery::parse(request.query_string(), state.clock.now())?;
-    let listing = read(&state, move |store| {
-        store.page_activities(&query.filter, query.page)
-    })
-    .await?;
-    Ok(respond(&ListJson::of(List::Activities, listing)))
-}
-
-/// One page of the events that the filters let through.
-pub async fn events(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, PageError> {
-    let query = EventsQuery::parse(request.query_string(), state.clock.now())?;
-    let listing = read(&state, move |store| {
-        store.page_events(&query.filter, query.page)
-    })
-    .await?;
-    Ok(respond(&ListJson::of(List::Events, listing)))
-}
-
-/// One page of the deliveries.
-pub async fn deliveries(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, PageError> {
-    let query = PlainQuery::parse(List::Deliveries, request.query_string())?;
-    let listing = read(&state, move |store| store.page_deliveries(query.page)).await?;
-    Ok(respond(&ListJson::of(List::Deliveries, listing)))
-}
-
 /// One delivery with its message and events.
 pub async fn delivery(
     request: HttpRequest,
@@ -153,16 +95,6 @@ pub async fn delivery(
     Given::parse(request.query_string(), &[])?;
     let found = read_one(&state, What::Delivery, &id, Store::find_delivery).await?;
     Ok(respond(&DeliveryJson::of(found)))
-}
-
-/// One page of the held pushes.
-pub async fn held_list(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, PageError> {
-    let query = PlainQuery::parse(List::Held, request.query_string())?;
-    let listing = read(&state, move |store| store.page_held(query.page)).await?;
-    Ok(respond(&ListJson::of(List::Held, listing)))
 }
 
 /// One held push with its explanation.
@@ -181,9 +113,9 @@ pub async fn refusals(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
-    let query = PlainQuery::parse(List::Refusals, request.query_string())?;
+    let query = RefusalsQuery::parse(request.query_string(), state.clock.now())?;
     let (listing, counts, (latest, total)) = read(&state, move |store| {
-        let listing = store.page_refusals(query.page)?;
+        let listing = store.page_refusals(&query.filter, query.page)?;
         Ok((listing, store.refusal_counts()?, store.strays()?))
     })
     .await?;
@@ -218,7 +150,8 @@ pub fn problem(mut response: HttpResponseBuilder, answer: &Answer) -> HttpRespon
         .body(text_of(&problem))
 }
 
-fn respond(value: &impl Serialize) -> HttpResponse {
+/// Answers with a value as JSON.
+pub(crate) fn respond(value: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(ContentType::json())
         .body(text_of(value))
@@ -242,14 +175,19 @@ struct ProblemJson<'a> {
 #[derive(Serialize)]
 struct ListJson<T> {
     items: Vec<T>,
+    /// The cursor of the next page, of older rows.
     next: Option<String>,
+    /// The cursor of the page of newer rows.
+    previous: Option<String>,
 }
 
 impl<T> ListJson<T> {
     fn of(list: List, listing: Listing<T>) -> ListJson<T> {
+        let Cursors { next, previous } = Cursors::of(list, &listing);
         ListJson {
             items: listing.items,
-            next: listing.next.map(|key| encode_cursor(list, key)),
+            next,
+            previous,
         }
     }
 }

@@ -5,24 +5,28 @@
 //! be right, never silently something else: a filter that is dropped would show too much and look
 //! like an answer. An empty value (a form's empty field) is the same as none.
 //!
-//! A *cursor* is the place in a list where its next page starts, opaque to clients. It carries the
-//! list it belongs to and a check sum, so that one of another list, cut or made up by hand is
-//! refused. It is no secret and gives no right: whoever can read the list can read all of it.
+//! Which parameters a list has stands in `list_filters.rs`.
+//! A page's place is `cursors.rs`'s.
 
 use std::fmt::Write;
 
 use actix_web::web;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{NaiveDateTime, TimeZone};
+use chrono_tz::Tz;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::clock::Timestamp;
+use crate::notification::Format;
 use crate::notification::event::JobState;
-use crate::store::records::{
-    ActivityFilter, EventFilter, JobFilter, PAGE_ROWS_MAX, Page, PageKey, RunFilter, RunOutcome,
-};
+use crate::notification::reason::{HoldReason, RefusalReason};
+use crate::store::Store;
+use crate::store::errors::ReadError;
+use crate::store::filters::DeliveryOnly;
+use crate::store::lane_records::Counted;
+use crate::store::records::{Listing, PAGE_ROWS_MAX, Page, Place, RunOutcome};
+use crate::web::cursors::{List, decode_cursor};
 
 /// Rows of a page when nobody asks for a number: a screen or two.
 pub const PAGE_ROWS_DEFAULT: u32 = 50;
@@ -30,20 +34,69 @@ pub const PAGE_ROWS_DEFAULT: u32 = 50;
 /// The most of a wrong value that is repeated to the one who sent it.
 const FOUND_CHARS_MAX: usize = 80;
 
-const EXPECTED_LIMIT: &str = "a whole number from 1 to 1000";
-const EXPECTED_CURSOR: &str = "the `next` of a page of this list, unchanged";
-const EXPECTED_TIME: &str = "a time such as 2024-05-06T08:00:00Z (in an address, write + as %2B), \
-                             or 30m, 24h, 7d or 2w back from now";
-const EXPECTED_TO: &str = "a time after `from`";
-const EXPECTED_STATE: &str =
-    "submitted, running, succeeded, failed, cancelled, skipped, completed or unknown";
-const EXPECTED_OUTCOME: &str = "running, succeeded, partial, failed or stale";
-const EXPECTED_KIND: &str = "job, run, activity or unrecognized";
+/// The forms of a time without a zone, as people type it.
+const LOCAL_TIMES: [&str; 4] = [
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+];
 
 /// The kinds of events, as [`Event::word`] calls them.
 ///
 /// [`Event::word`]: crate::notification::event::Event::word
 pub const EVENT_KINDS: [&str; 4] = ["job", "run", "activity", "unrecognized"];
+
+/// The formats that a delivery may have.
+pub const FORMATS: [Format; 3] = [Format::Xml, Format::Json, Format::Simplified];
+
+/// What would be right in the place of a wrong value. In sentences: `texts/trouble.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    Limit,
+    Cursor,
+    Time,
+    /// A time after `from`.
+    To,
+    /// The length of a window.
+    Window,
+    /// Not beside `from` and `to`.
+    WindowAlone,
+    /// A time before the window's end.
+    WindowFrom,
+    OneOf(Choice),
+}
+
+/// A parameter's value that is one of a few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    State,
+    Outcome,
+    Kind,
+    Format,
+    Only,
+    HoldReason,
+    RefusalReason,
+    /// Of the overview's lanes.
+    Order,
+    ZeroOrOne,
+}
+
+impl Choice {
+    pub fn words(self) -> Vec<&'static str> {
+        match self {
+            Choice::State => JobState::ALL.map(JobState::word).to_vec(),
+            Choice::Outcome => RunOutcome::ALL.map(RunOutcome::word).to_vec(),
+            Choice::Kind => EVENT_KINDS.to_vec(),
+            Choice::Format => FORMATS.map(Format::word).to_vec(),
+            Choice::Only => DeliveryOnly::ALL.map(DeliveryOnly::word).to_vec(),
+            Choice::HoldReason => HoldReason::ALL.map(HoldReason::word).to_vec(),
+            Choice::RefusalReason => RefusalReason::ALL.map(RefusalReason::word).to_vec(),
+            Choice::Order => vec!["trouble", "name"],
+            Choice::ZeroOrOne => vec!["0", "1"],
+        }
+    }
+}
 
 /// The characters that need no encoding in a query's value or a path's segment (RFC 3986).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -51,33 +104,6 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// The lists that have cursors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum List {
-    Jobs,
-    Deliveries,
-    Held,
-    Refusals,
-    Runs,
-    Activities,
-    Events,
-}
-
-impl List {
-    /// Returns the byte that stands for this list in a cursor; never used for another list again.
-    fn tag(self) -> u8 {
-        match self {
-            List::Jobs => 1,
-            List::Deliveries => 2,
-            List::Held => 3,
-            List::Refusals => 4,
-            List::Runs => 5,
-            List::Activities => 6,
-            List::Events => 7,
-        }
-    }
-}
 
 /// What is wrong with a query string.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -95,7 +121,7 @@ pub enum QueryError {
     Bad {
         name: &'static str,
         found: String,
-        expected: &'static str,
+        expected: Expected,
     },
 }
 
@@ -149,6 +175,25 @@ impl Given {
         Given(pairs)
     }
 
+    /// Returns the parameters that choose rows, and not which page of them.
+    pub fn filters(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.0.iter();
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(|(name, _)| !matches!(*name, "limit" | "cursor"))
+    }
+
+    /// Returns the same parameters where `from` and `to` were typed without a zone and so are meant
+    /// in `zone`, as RFC 3339; `None` if neither was. Only pages know a zone.
+    pub fn with_zone(&self, zone: Tz) -> Option<Given> {
+        let mut given = self.clone();
+        for name in ["from", "to"] {
+            if let Some(at) = self.find(name).and_then(|text| local_time(text, zone)) {
+                given = given.with(name, &at.to_string());
+            }
+        }
+        (given != *self).then_some(given)
+    }
+
     /// Returns `path` with these parameters behind it.
     pub fn link(&self, path: &str) -> String {
         let mut link = path.to_owned();
@@ -161,237 +206,103 @@ impl Given {
     }
 }
 
+/// Tells whether a query string has parameters without a value, as a form's empty fields are.
+pub fn has_empty(query: &str) -> bool {
+    let mut pairs = query.split('&');
+    !query.is_empty() && pairs.any(|pair| pair.is_empty() || pair.ends_with('='))
+}
+
 /// Percent-encodes everything but letters, digits and `-._~`, for a segment or a query's value.
 pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
-/// Which jobs, and which page of them.
+/// What chooses the rows of one list, and how they are read.
+pub trait ListFilter: Default + Send + 'static {
+    type Row: Serialize + Send + 'static;
+
+    const LIST: List;
+
+    /// The address of its page.
+    const PATH: &'static str;
+
+    /// The parameters of the list, in all its representations.
+    const KNOWN: &'static [&'static str];
+
+    /// Reads the filter; `now` is what `24h` counts back from.
+    fn of(given: &Given, now: Timestamp) -> Result<Self, QueryError>;
+
+    fn page(&self, store: &Store, page: Page) -> Result<Listing<Self::Row>, ReadError>;
+
+    fn count(&self, store: &Store) -> Result<Counted, ReadError>;
+
+    /// Returns what a row is ordered and filtered by.
+    fn at(row: &Self::Row) -> Timestamp;
+}
+
+/// Which rows of a list, and which page of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobsQuery {
-    pub filter: JobFilter,
+pub struct ListQuery<F> {
+    pub filter: F,
     pub page: Page,
     pub given: Given,
 }
 
-impl JobsQuery {
-    /// The parameters of `/jobs` and its other representations.
-    pub const KNOWN: &'static [&'static str] = &[
-        "queue", "workflow", "type", "state", "code", "q", "from", "to", "limit", "cursor",
-    ];
+impl<F: ListFilter> ListQuery<F> {
+    pub const KNOWN: &'static [&'static str] = F::KNOWN;
 
-    /// Reads the query string of a list of jobs; `now` is what `24h` counts back from.
-    pub fn parse(query: &str, now: Timestamp) -> Result<JobsQuery, QueryError> {
-        let given = Given::parse(query, Self::KNOWN)?;
-        let (from, to) = range_of(&given, now)?;
-        let filter = JobFilter {
-            queue: text_of(&given, "queue"),
-            job_type: text_of(&given, "type"),
-            state: parsed(&given, "state", EXPECTED_STATE, JobState::from_word)?,
-            code: text_of(&given, "code"),
-            workflow: text_of(&given, "workflow"),
-            q: text_of(&given, "q"),
-            from,
-            to,
-        };
-        Ok(JobsQuery {
-            filter,
-            page: page_of(List::Jobs, &given)?,
+    /// Reads the query string of a list; `now` is what `24h` counts back from.
+    pub fn parse(query: &str, now: Timestamp) -> Result<ListQuery<F>, QueryError> {
+        Self::of(Given::parse(query, F::KNOWN)?, now)
+    }
+
+    /// Reads the parameters of a list.
+    pub fn of(given: Given, now: Timestamp) -> Result<ListQuery<F>, QueryError> {
+        Ok(ListQuery {
+            filter: F::of(&given, now)?,
+            page: page_of(F::LIST, &given)?,
             given,
         })
     }
-}
-
-/// Which runs, and which page of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunsQuery {
-    pub filter: RunFilter,
-    pub page: Page,
-    pub given: Given,
-}
-
-impl RunsQuery {
-    /// The parameters of `/runs` and its other representations. What became of a run is called
-    /// `state` here as well, so that one word filters every list.
-    pub const KNOWN: &'static [&'static str] =
-        &["workflow", "state", "q", "from", "to", "limit", "cursor"];
-
-    /// Reads the query string of a list of runs; `now` is what `24h` counts back from.
-    pub fn parse(query: &str, now: Timestamp) -> Result<RunsQuery, QueryError> {
-        let given = Given::parse(query, Self::KNOWN)?;
-        let (from, to) = range_of(&given, now)?;
-        let filter = RunFilter {
-            workflow: text_of(&given, "workflow"),
-            outcome: parsed(&given, "state", EXPECTED_OUTCOME, RunOutcome::from_word)?,
-            q: text_of(&given, "q"),
-            from,
-            to,
-        };
-        Ok(RunsQuery {
-            filter,
-            page: page_of(List::Runs, &given)?,
-            given,
-        })
-    }
-}
-
-/// Which activities, and which page of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActivitiesQuery {
-    pub filter: ActivityFilter,
-    pub page: Page,
-    pub given: Given,
-}
-
-impl ActivitiesQuery {
-    /// The parameters of `/activities` and its other representations.
-    pub const KNOWN: &'static [&'static str] = &[
-        "run", "workflow", "type", "state", "code", "from", "to", "limit", "cursor",
-    ];
-
-    /// Reads the query string of a list of activities; `now` is what `24h` counts back from.
-    pub fn parse(query: &str, now: Timestamp) -> Result<ActivitiesQuery, QueryError> {
-        let given = Given::parse(query, Self::KNOWN)?;
-        let (from, to) = range_of(&given, now)?;
-        let filter = ActivityFilter {
-            run: text_of(&given, "run"),
-            workflow: text_of(&given, "workflow"),
-            activity_type: text_of(&given, "type"),
-            state: parsed(&given, "state", EXPECTED_STATE, JobState::from_word)?,
-            code: text_of(&given, "code"),
-            from,
-            to,
-        };
-        Ok(ActivitiesQuery {
-            filter,
-            page: page_of(List::Activities, &given)?,
-            given,
-        })
-    }
-}
-
-/// Which events, and which page of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventsQuery {
-    pub filter: EventFilter,
-    pub page: Page,
-    pub given: Given,
-}
-
-impl EventsQuery {
-    /// The parameters of `/events` and its other representations.
-    pub const KNOWN: &'static [&'static str] = &["kind", "from", "to", "limit", "cursor"];
-
-    /// Reads the query string of a list of events; `now` is what `24h` counts back from.
-    pub fn parse(query: &str, now: Timestamp) -> Result<EventsQuery, QueryError> {
-        let given = Given::parse(query, Self::KNOWN)?;
-        let (from, to) = range_of(&given, now)?;
-        let kind = parsed(&given, "kind", EXPECTED_KIND, |text| {
-            EVENT_KINDS.contains(&text).then(|| text.to_owned())
-        })?;
-        Ok(EventsQuery {
-            filter: EventFilter { kind, from, to },
-            page: page_of(List::Events, &given)?,
-            given,
-        })
-    }
-}
-
-/// Which page of a list that has no filters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlainQuery {
-    pub page: Page,
-    pub given: Given,
-}
-
-impl PlainQuery {
-    /// The parameters of a list without filters.
-    pub const KNOWN: &'static [&'static str] = &["limit", "cursor"];
-
-    /// Reads the query string of `list`.
-    pub fn parse(list: List, query: &str) -> Result<PlainQuery, QueryError> {
-        Self::of(list, Given::parse(query, Self::KNOWN)?)
-    }
-
-    /// Reads the page from parameters of which some are another's.
-    pub fn of(list: List, given: Given) -> Result<PlainQuery, QueryError> {
-        Ok(PlainQuery {
-            page: page_of(list, &given)?,
-            given,
-        })
-    }
-}
-
-/// Writes the cursor of the page of `list` that comes after `key`.
-pub fn encode_cursor(list: List, key: PageKey) -> String {
-    let mut bytes = vec![list.tag()];
-    bytes.extend_from_slice(&key.at.0.to_be_bytes());
-    bytes.extend_from_slice(&key.id.to_be_bytes());
-    bytes.extend_from_slice(&check_sum(&bytes));
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Reads what [`encode_cursor`] wrote for the same list; `None` for anything else.
-pub fn decode_cursor(list: List, text: &str) -> Option<PageKey> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let (tag, rest) = bytes.split_first_chunk::<1>()?;
-    let (at, rest) = rest.split_first_chunk::<8>()?;
-    let (id, sum) = rest.split_first_chunk::<8>()?;
-    let signed = bytes.get(..bytes.len().checked_sub(sum.len())?)?;
-    let holds = tag == &[list.tag()] && sum == check_sum(signed);
-    holds.then(|| PageKey {
-        at: Timestamp(i64::from_be_bytes(*at)),
-        id: i64::from_be_bytes(*id),
-    })
-}
-
-/// Four bytes: they are against mistakes, not against attacks.
-fn check_sum(bytes: &[u8]) -> [u8; 4] {
-    let digest = Sha256::new()
-        .chain_update(b"mpsink cursor 1\n")
-        .chain_update(bytes)
-        .finalize();
-    let mut sum = [0; 4];
-    for (to, from) in sum.iter_mut().zip(digest) {
-        *to = from;
-    }
-    sum
 }
 
 fn page_of(list: List, given: &Given) -> Result<Page, QueryError> {
-    let limit = parsed(given, "limit", EXPECTED_LIMIT, |text| {
+    let limit = parsed(given, "limit", Expected::Limit, |text| {
         let number = text.parse().ok()?;
         (1..=PAGE_ROWS_MAX).contains(&number).then_some(number)
     })?;
+    let place = parsed(given, "cursor", Expected::Cursor, |text| {
+        decode_cursor(list, text)
+    })?;
     Ok(Page {
         limit: limit.unwrap_or(PAGE_ROWS_DEFAULT),
-        after: parsed(given, "cursor", EXPECTED_CURSOR, |text| {
-            decode_cursor(list, text)
-        })?,
+        place: place.unwrap_or(Place::First),
     })
 }
 
-/// Reads `from` and `to`, of which the second is the later.
-fn range_of(
+/// Reads the filters `from` and `to`, of which the second is the later.
+pub fn range_of(
     given: &Given,
     now: Timestamp,
 ) -> Result<(Option<Timestamp>, Option<Timestamp>), QueryError> {
-    let from = parsed(given, "from", EXPECTED_TIME, |text| parse_time(text, now))?;
-    let to = parsed(given, "to", EXPECTED_TIME, |text| parse_time(text, now))?;
+    let from = parsed(given, "from", Expected::Time, |text| parse_time(text, now))?;
+    let to = parsed(given, "to", Expected::Time, |text| parse_time(text, now))?;
     match (from, to) {
-        (Some(from), Some(to)) if to <= from => Err(bad(given, "to", EXPECTED_TO)),
+        (Some(from), Some(to)) if to <= from => Err(bad(given, "to", Expected::To)),
         _ => Ok((from, to)),
     }
 }
 
-fn text_of(given: &Given, name: &str) -> Option<String> {
+/// Reads a filter that may be any text.
+pub fn text_of(given: &Given, name: &str) -> Option<String> {
     given.find(name).map(str::to_owned)
 }
 
-fn parsed<T>(
+/// Reads a value with `parse`, which returns `None` for what is not right.
+pub fn parsed<T>(
     given: &Given,
     name: &'static str,
-    expected: &'static str,
+    expected: Expected,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<Option<T>, QueryError> {
     match given.find(name) {
@@ -403,7 +314,8 @@ fn parsed<T>(
     }
 }
 
-fn bad(given: &Given, name: &'static str, expected: &'static str) -> QueryError {
+/// Returns the error of a value that is not right.
+pub fn bad(given: &Given, name: &'static str, expected: Expected) -> QueryError {
     QueryError::Bad {
         name,
         found: shortened(given.text(name)),
@@ -413,6 +325,14 @@ fn bad(given: &Given, name: &'static str, expected: &'static str) -> QueryError 
 
 fn shortened(text: &str) -> String {
     text.chars().take(FOUND_CHARS_MAX).collect()
+}
+
+/// Reads a time that names no zone as one of `zone`: of two, where clocks are set back, the first.
+fn local_time(text: &str, zone: Tz) -> Option<Timestamp> {
+    let read = |form: &&str| NaiveDateTime::parse_from_str(text.trim(), form).ok();
+    let local = LOCAL_TIMES.iter().find_map(read)?;
+    let at = zone.from_local_datetime(&local).earliest()?;
+    Some(Timestamp(at.timestamp_millis()))
 }
 
 /// Reads RFC 3339, or a length of time back from `now`.
@@ -442,22 +362,27 @@ fn back_ms(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{any, prop_assert_eq, proptest};
+    use proptest::prelude::proptest;
 
     use super::*;
     use crate::notification::event::{ActivityEvent, Event, JobEvent, RunEvent, Unrecognized};
+    use crate::store::filters::{
+        ActivityFilter, DeliveryFilter, EventFilter, HeldFilter, JobFilter, RefusalFilter,
+        RunFilter,
+    };
+    use crate::store::records::{Listing, PageKey};
+    use crate::web::cursors::Cursors;
+    use crate::web::list_filters::{
+        ActivitiesQuery, DeliveriesQuery, EventsQuery, HeldQuery, JobsQuery, RefusalsQuery,
+        RunsQuery,
+    };
 
     const NOW: Timestamp = Timestamp(1_714_982_400_000);
 
-    const ALL_LISTS: [List; 7] = [
-        List::Jobs,
-        List::Deliveries,
-        List::Held,
-        List::Refusals,
-        List::Runs,
-        List::Activities,
-        List::Events,
-    ];
+    const KEY: PageKey = PageKey {
+        at: Timestamp(1_714_982_531_126),
+        id: 42,
+    };
 
     #[test]
     fn a_query_gives_exactly_what_it_says() {
@@ -475,13 +400,7 @@ mod tests {
             to: Some(NOW),
         };
         assert_eq!(query.filter, expected);
-        assert_eq!(
-            query.page,
-            Page {
-                limit: 1_000,
-                after: None
-            }
-        );
+        assert_eq!(query.page, Page::first(1_000));
     }
 
     #[test]
@@ -627,18 +546,66 @@ mod tests {
         assert_eq!(named(&events("kind=Job")), "kind");
         assert_eq!(named(&events("state=failed")), "state");
         assert_eq!(named(&events("from=soon")), "from");
-        let cursor = encode_cursor(List::Runs, KEY);
-        assert_eq!(named(&events(&format!("cursor={cursor}"))), "cursor");
+        let listing = Listing::<()> {
+            items: Vec::new(),
+            next: Some(KEY),
+            previous: None,
+        };
+        let cursor = Cursors::of(List::Runs, &listing).next.unwrap();
+        let query = format!("cursor={cursor}");
+        assert_eq!(named(&events(&query)), "cursor");
+        let place = RunsQuery::parse(&query, NOW).unwrap().page.place;
+        assert_eq!(place, Place::After(KEY));
     }
 
     #[test]
-    fn a_list_without_filters_has_none() {
-        let error = PlainQuery::parse(List::Held, "state=failed").unwrap_err();
-        let expected = QueryError::Unknown {
-            name: "state".to_owned(),
-            known: PlainQuery::KNOWN,
-        };
-        assert_eq!(error, expected);
+    fn a_query_for_deliveries_gives_exactly_what_it_says() {
+        for (only, word) in DeliveryOnly::ALL.map(|only| (only, only.word())) {
+            let query = format!("source=s&topic=t&format=json&only={word}&from=1h&to=1m");
+            let query = DeliveriesQuery::parse(&query, NOW).unwrap();
+            let expected = DeliveryFilter {
+                source: Some("s".to_owned()),
+                topic: Some("t".to_owned()),
+                format: Some(Format::Json),
+                only: Some(only),
+                from: Some(NOW.plus_ms(-3_600_000)),
+                to: Some(NOW.plus_ms(-60_000)),
+            };
+            assert_eq!(query.filter, expected);
+        }
+        let deliveries = |query| DeliveriesQuery::parse(query, NOW).unwrap_err();
+        assert_eq!(named(&deliveries("format=JSON")), "format");
+        assert_eq!(named(&deliveries("only=odd")), "only");
+        assert_eq!(named(&deliveries("from=1h&to=2h")), "to");
+        assert_eq!(named(&deliveries("state=failed")), "state");
+    }
+
+    #[test]
+    fn a_query_for_what_was_not_let_in_gives_exactly_what_it_says() {
+        for reason in HoldReason::ALL {
+            let query = format!("reason={}&source=s&from=1h&to=1m", reason.word());
+            let expected = HeldFilter {
+                reason: Some(reason),
+                source: Some("s".to_owned()),
+                from: Some(NOW.plus_ms(-3_600_000)),
+                to: Some(NOW.plus_ms(-60_000)),
+            };
+            assert_eq!(HeldQuery::parse(&query, NOW).unwrap().filter, expected);
+        }
+        for reason in RefusalReason::ALL {
+            let query = format!("reason={}&source=s&from=1h&to=1m", reason.word());
+            let expected = RefusalFilter {
+                reason: Some(reason),
+                source: Some("s".to_owned()),
+                from: Some(NOW.plus_ms(-3_600_000)),
+                to: Some(NOW.plus_ms(-60_000)),
+            };
+            assert_eq!(RefusalsQuery::parse(&query, NOW).unwrap().filter, expected);
+        }
+        let held = HeldQuery::parse("reason=signature", NOW).unwrap_err();
+        assert_eq!(named(&held), "reason");
+        let refused = RefusalsQuery::parse("reason=topic", NOW).unwrap_err();
+        assert_eq!(named(&refused), "reason");
     }
 
     #[test]
@@ -661,61 +628,57 @@ mod tests {
         assert_eq!(link, "/jobs?queue=a%26b%3D%22%3C&limit=5&cursor=x%2Fy");
     }
 
-    const KEY: PageKey = PageKey {
-        at: Timestamp(1_714_982_531_126),
-        id: 42,
-    };
-
-    #[test]
-    fn a_cursor_is_good_for_its_own_list_only() {
-        for list in ALL_LISTS {
-            let cursor = encode_cursor(list, KEY);
-            for other in ALL_LISTS {
-                let expected = (other == list).then_some(KEY);
-                assert_eq!(
-                    decode_cursor(other, &cursor),
-                    expected,
-                    "{list:?} {other:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_cursor_that_was_changed_anywhere_is_refused() {
-        let cursor = encode_cursor(List::Jobs, KEY);
-        for at in 0..cursor.len() {
-            for other in ['A', '7', '_', '=', 'é'] {
-                let mut changed: Vec<char> = cursor.chars().collect();
-                if changed[at] == other {
-                    continue;
-                }
-                changed[at] = other;
-                let changed: String = changed.into_iter().collect();
-                assert_eq!(decode_cursor(List::Jobs, &changed), None, "{changed}");
-            }
-        }
-        let cut: String = cursor.chars().take(cursor.len() - 4).collect();
-        assert_eq!(decode_cursor(List::Jobs, &cut), None);
-        assert_eq!(decode_cursor(List::Jobs, &format!("{cursor}AAAA")), None);
-        assert_eq!(decode_cursor(List::Jobs, ""), None);
-    }
-
     proptest! {
-        #[test]
-        fn a_cursor_is_read_back(at in any::<i64>(), id in any::<i64>()) {
-            let key = PageKey { at: Timestamp(at), id };
-            for list in ALL_LISTS {
-                prop_assert_eq!(decode_cursor(list, &encode_cursor(list, key)), Some(key));
-            }
-        }
-
         #[test]
         fn no_query_panics(query in "\\PC{0,80}") {
             let _ = JobsQuery::parse(&query, NOW);
             let _ = RunsQuery::parse(&query, NOW);
             let _ = ActivitiesQuery::parse(&query, NOW);
             let _ = EventsQuery::parse(&query, NOW);
+            let _ = DeliveriesQuery::parse(&query, NOW);
+            let _ = HeldQuery::parse(&query, NOW);
+            let _ = RefusalsQuery::parse(&query, NOW);
+        }
+    }
+
+    #[test]
+    fn a_time_without_a_zone_is_read_in_the_viewers() {
+        let check = |query: &str, zone: Tz, expected: Option<&str>| {
+            let given = Given::parse(query, JobsQuery::KNOWN).unwrap();
+            let link = given.with_zone(zone).map(|given| given.link(""));
+            assert_eq!(link.as_deref(), expected, "{query}");
+        };
+        let at_eight = "?q=x&from=2024-05-06T00%3A00%3A00.000Z";
+        let query = "q=x&from=2024-05-06+08:00";
+        check(query, Tz::Asia__Shanghai, Some(at_eight));
+        check(
+            "q=x&from=2024-05-06T08:00:00",
+            Tz::Asia__Shanghai,
+            Some(at_eight),
+        );
+        // Two hours of this night are called so; the first counts. The other is in no night.
+        let twice = "?to=2024-10-27T00%3A30%3A00.000Z";
+        check("to=2024-10-27+02:30", Tz::Europe__Berlin, Some(twice));
+        check("to=2024-03-31+02:30", Tz::Europe__Berlin, None);
+        for query in [
+            "from=24h",
+            "from=2024-05-06T00:00:00Z",
+            "q=2024-05-06+08:00",
+        ] {
+            check(query, Tz::Asia__Shanghai, None);
+        }
+    }
+
+    #[test]
+    fn the_empty_fields_of_a_form_are_noticed() {
+        for (query, expected) in [
+            ("", false),
+            ("q=a", false),
+            ("q=", true),
+            ("q=&state=failed", true),
+            ("state=failed&", true),
+        ] {
+            assert_eq!(has_empty(query), expected, "{query}");
         }
     }
 }

@@ -2,19 +2,28 @@
 //!
 //! Nothing above knows HTTP, and nothing here knows SQL or what a message means. `receiver.rs` is
 //! the one, `dashboard.rs` with its one list of routes the other; `guard.rs` stands before and
-//! behind each page, `lists.rs` reads query strings for pages and JSON alike, `error.rs` is the only
-//! place where an error becomes a status.
+//! behind each page, `lists.rs` reads query strings for pages and JSON alike (`list_filters.rs` says
+//! which parameters each list has, `cursors.rs` which page), `viewer.rs` knows in which language and
+//! zone a page is to be written and `texts/` what it says then, `error.rs` is the only place where an
+//! error becomes a status.
 
+pub mod asked;
 pub mod captures;
+pub mod cursors;
 pub mod dashboard;
 pub mod decisions;
 pub mod error;
 pub mod guard;
 pub mod json;
+pub mod list_filters;
 pub mod lists;
 pub mod pages;
 pub mod reads;
 pub mod rebuild;
 pub mod receiver;
+pub mod settings;
 pub mod state;
 pub mod statics;
+pub mod texts;
+pub mod viewer;
+pub mod windows;

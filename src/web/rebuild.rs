@@ -18,7 +18,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::ingest::rebuild::{Progress, RebuildReport};
 use crate::web::error::PageError;
 use crate::web::guard::{Asker, may_change};
-use crate::web::lists::{Given, QueryError};
+use crate::web::lists::{Choice, Expected, Given, QueryError};
 use crate::web::state::AppState;
 
 /// What of the query string is known.
@@ -93,7 +93,7 @@ fn is_dry_run(query: &str) -> Result<bool, QueryError> {
         Some(other) => Err(QueryError::Bad {
             name: "dry_run",
             found: other.chars().take(SHOWN_CHARS_MAX).collect(),
-            expected: "1 or 0",
+            expected: Expected::OneOf(Choice::ZeroOrOne),
         }),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono_tz::Tz;
+
 use crate::clock::Clock;
 use crate::ingest::Ingest;
 use crate::notification::source::Source;
@@ -20,6 +22,8 @@ pub struct AppState {
     pub endpoint: String,
     /// What commands on this machine send as `Authorization: Bearer …`; new at each start.
     pub control_key: String,
+    /// The zone of times on pages, for viewers who have chosen none.
+    pub zone: Tz,
     /// The database holds test pushes, and every page says so.
     pub is_test: bool,
 }

@@ -1,4 +1,4 @@
-//! The style sheet and the icon, which are part of the program.
+//! The style sheets, the script and the icon, which are part of the program.
 //!
 //! They are checked for changes on each use by their `ETag` rather than kept for long under a
 //! changing name: they are small, and a new version shows at once.
@@ -8,11 +8,23 @@ use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("../../static/style.css");
+const CHARTS: &str = include_str!("../../static/charts.css");
+const SCRIPT: &str = include_str!("../../static/page.js");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 /// Answers `/static/style.css`.
 pub async fn style(request: HttpRequest) -> HttpResponse {
     respond(&request, "text/css; charset=utf-8", STYLE)
+}
+
+/// Answers `/static/charts.css`.
+pub async fn charts(request: HttpRequest) -> HttpResponse {
+    respond(&request, "text/css; charset=utf-8", CHARTS)
+}
+
+/// Answers `/static/page.js`.
+pub async fn script(request: HttpRequest) -> HttpResponse {
+    respond(&request, "text/javascript; charset=utf-8", SCRIPT)
 }
 
 /// Answers `/static/icon.svg`.

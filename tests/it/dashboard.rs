@@ -176,6 +176,53 @@ fn a_wrong_parameter_is_named_with_what_would_be_right() {
 }
 
 #[test]
+fn previous_leads_back_to_the_page_before_and_the_first_page_has_none() {
+    let app = app_with_jobs(5);
+    let link = |cursor: &serde_json::Value| {
+        let cursor = cursor.as_str().unwrap();
+        format!("/jobs.json?limit=2&cursor={cursor}")
+    };
+    let first = app.json("/jobs.json?limit=2");
+    assert!(first["previous"].is_null());
+    let second = app.json(&link(&first["next"]));
+    let third = app.json(&link(&second["next"]));
+    assert!(third["next"].is_null());
+    let back = app.json(&link(&third["previous"]));
+    assert_eq!(back["items"], second["items"]);
+    let back = app.json(&link(&back["previous"]));
+    assert_eq!(
+        (&back["items"], &back["previous"]),
+        (&first["items"], &first["previous"])
+    );
+}
+
+#[test]
+fn what_was_pushed_is_filtered_the_same_on_its_page_and_in_json() {
+    let app = app_with_jobs(2);
+    hold_one(&app);
+    let cases = [
+        ("/deliveries", "only=repeated", 0),
+        ("/deliveries", "format=json&from=1h", 2),
+        ("/deliveries", "only=unrecognized&topic=none", 0),
+        ("/held", "reason=owner", 1),
+        ("/held", "reason=date&source=default", 0),
+        ("/refusals", "reason=signature_wrong&from=1h", 0),
+    ];
+    for (path, query, expected) in cases {
+        let items = app.items(&format!("{path}.json?{query}"));
+        assert_eq!(items.len(), expected, "{path}?{query}");
+        assert_eq!(app.get(&format!("{path}?{query}")).status, 200);
+    }
+    for path in [
+        "/deliveries?only=odd",
+        "/held?reason=odd",
+        "/refusals?reason=odd",
+    ] {
+        assert_eq!(app.get(path).status, 400, "{path}");
+    }
+}
+
+#[test]
 fn following_next_gives_every_job_once_while_more_come_in() {
     let app = app_with_jobs(7);
     let mut ids = Vec::new();

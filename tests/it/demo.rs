@@ -1,10 +1,16 @@
-//! The demo: made-up pushes through a real store, and the command that makes the file.
+//! The demo: made-up pushes through a real store, the command that makes the file, and the one that
+//! serves a made-up platform.
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Lines};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use mpsink::app::demo::make;
-use mpsink::clock::Clock;
+use mpsink::app::living::{Platform, serve};
+use mpsink::clock::{Clock, Timestamp};
+use mpsink::config::{Config, Flags};
 use mpsink::demo::{Scenario, TEST_MESSAGE};
 use mpsink::ingest::made_up::MadeUpError;
 use mpsink::ingest::{Ingest, Outcome};
@@ -12,10 +18,14 @@ use mpsink::notification::delivery::Delivery;
 use mpsink::notification::source::Source;
 use mpsink::push::build_unsigned;
 use mpsink::signature::{Verifier, VerifierOptions};
-use mpsink::store::records::{DeliveryRecord, Page};
+use mpsink::store::filters::DeliveryFilter;
+use mpsink::store::records::{DeliveryRecord, Page, Place};
 use mpsink::store::{Purpose, SourceRule, Store, StoreOptions};
 
+use serde_json::Value;
+
 use crate::app::NOW;
+use crate::http;
 
 const SCENARIO: Scenario = Scenario {
     jobs: 600,
@@ -60,15 +70,17 @@ fn a_delivery(source: &Source) -> Delivery {
 
 fn deliveries(store: &Store) -> Vec<DeliveryRecord> {
     let mut all = Vec::new();
-    let mut after = None;
+    let mut place = Place::First;
     loop {
-        let page = Page { limit: 500, after };
-        let listing = store.page_deliveries(page).unwrap();
+        let page = Page { limit: 500, place };
+        let listing = store
+            .page_deliveries(&DeliveryFilter::default(), page)
+            .unwrap();
         all.extend(listing.items);
-        after = listing.next;
-        if after.is_none() {
+        let Some(next) = listing.next else {
             return all;
-        }
+        };
+        place = Place::After(next);
     }
 }
 
@@ -145,7 +157,8 @@ fn a_made_up_push_passes_the_same_door_as_any_other() {
 
 fn demo(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mpsink"));
-    command.current_dir(folder).stdin(Stdio::null());
+    command.current_dir(folder).env("TMPDIR", folder);
+    command.stdin(Stdio::null());
     command.arg("demo").args(arguments).output().unwrap()
 }
 
@@ -180,15 +193,6 @@ fn the_command_makes_a_new_file_and_says_how_fast() {
 }
 
 #[test]
-fn the_command_says_that_it_cannot_serve_yet_and_makes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = demo(folder.path(), &["--into", "demo.db"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("--no-serve"), "{output:?}");
-    assert!(!folder.path().join("demo.db").exists());
-}
-
-#[test]
 fn values_out_of_bounds_are_wrong_usage() {
     let folder = tempfile::tempdir().unwrap();
     for (flag, value) in [
@@ -203,4 +207,265 @@ fn values_out_of_bounds_are_wrong_usage() {
         assert_eq!(output.status.code(), Some(2), "{flag} {value}");
         assert!(!folder.path().join("demo.db").exists());
     }
+}
+
+/// A running `mpsink demo`, which finds its temporary folder in `folder`; killed when dropped.
+struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    dashboard: SocketAddr,
+}
+
+impl Running {
+    fn start(folder: &Path, jobs: &str, arguments: &[&str]) -> Running {
+        let mut child = served(folder)
+            .args(["--jobs", jobs, "--jobs-a-minute", "600"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let dashboard = line_with(&mut lines, "dashboard:");
+        let (_, dashboard) = dashboard.rsplit_once("http://").unwrap();
+        Running {
+            dashboard: dashboard.parse().unwrap(),
+            child,
+            lines,
+        }
+    }
+
+    fn json(&self, path: &str) -> Value {
+        http::get(self.dashboard, path).json()
+    }
+
+    /// Follows a list to its end.
+    fn all(&self, path: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut next = format!("{path}?limit=1000");
+        loop {
+            let page = self.json(&next);
+            items.extend(page["items"].as_array().unwrap().clone());
+            let Some(cursor) = page["next"].as_str() else {
+                return items;
+            };
+            next = format!("{path}?limit=1000&cursor={cursor}");
+        }
+    }
+
+    fn interrupt(&mut self) -> i32 {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.unwrap().success());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns the next line with `text` in it.
+fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, text: &str) -> String {
+    let found = lines.map(Result::unwrap).find(|line| line.contains(text));
+    found.unwrap_or_else(|| panic!("it ended without a line with {text}"))
+}
+
+fn served(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mpsink"));
+    command.current_dir(folder).env("TMPDIR", folder);
+    command.stdin(Stdio::null()).arg("demo").args([
+        "--receiver-listen",
+        "127.0.0.1:0",
+        "--dashboard-listen",
+        "127.0.0.1:0",
+    ]);
+    command
+}
+
+fn is_empty(folder: &Path) -> bool {
+    folder.read_dir().unwrap().next().is_none()
+}
+
+fn texts(items: &[Value], field: &str) -> BTreeSet<String> {
+    let texts = items.iter().filter_map(|item| item[field].as_str());
+    texts.map(str::to_owned).collect()
+}
+
+fn time_of(item: &Value, field: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(item[field].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn the_demo_is_a_day_of_everything_that_can_arrive() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = Clock::system().now();
+    let mut demo = Running::start(folder.path(), "500", &[]);
+    line_with(&mut demo.lines, "the past is there");
+    let after = Clock::system().now();
+
+    assert_eq!(http::get(demo.dashboard, "/").status, 200);
+    let deliveries = demo.all("/deliveries.json");
+    assert!(deliveries.len() > 500, "{}", deliveries.len());
+    let formats = texts(&deliveries, "format");
+    assert!(
+        formats.iter().eq(["json", "simplified", "xml"]),
+        "{formats:?}"
+    );
+    assert!(!texts(&deliveries, "unrecognized").is_empty());
+    assert!(
+        deliveries
+            .iter()
+            .any(|it| it["duplicates"].as_u64() > Some(0))
+    );
+    assert!(deliveries.iter().any(|it| it["differs"] == true));
+    let runs = demo
+        .all("/runs.json")
+        .into_iter()
+        .map(|run| run["workflow"].clone());
+    let workflows = texts(&runs.collect::<Vec<_>>(), "name");
+    assert!(workflows.contains("视频转码工作流"), "{workflows:?}");
+    let states = texts(&demo.all("/jobs.json"), "state");
+    assert!(states.contains("failed") && states.contains("succeeded"));
+
+    let held = demo.all("/held.json");
+    let reasons = texts(&held, "reason");
+    assert!(
+        reasons.iter().eq(["body_checksum", "date", "owner"]),
+        "{reasons:?}"
+    );
+    let refusals = demo.json("/refusals.json");
+    let reasons = texts(refusals["items"].as_array().unwrap(), "reason");
+    let expected = [
+        "certificate_url_not_allowed",
+        "header_missing",
+        "signature_wrong",
+    ];
+    assert!(reasons.iter().eq(expected), "{reasons:?}");
+    assert!(refusals["strays"]["total"].as_u64() > Some(0));
+
+    // Each came in when it would have, most of them at once, and the last about now.
+    let day_ms = 24 * 60 * 60 * 1000;
+    let arrivals = deliveries.iter().chain(&held);
+    let mut arrivals: Vec<Timestamp> = arrivals.map(|it| time_of(it, "received_at")).collect();
+    arrivals.sort_unstable();
+    let (first, last) = (arrivals[0], arrivals[arrivals.len() - 1]);
+    assert!(first >= before.plus_ms(-day_ms) && first < before.plus_ms(-day_ms / 2));
+    assert!(
+        last >= before.plus_ms(-day_ms / 4) && last <= after.plus_ms(60_000),
+        "{last}"
+    );
+    let lag_ms = |it: &Value| time_of(it, "received_at").since_ms(time_of(it, "published_at"));
+    let soon = deliveries
+        .iter()
+        .filter(|it| (0..1_000).contains(&lag_ms(it)));
+    assert!(soon.count() * 10 > deliveries.len() * 9);
+}
+
+#[test]
+fn the_demo_goes_on_by_the_system_s_clock_until_it_is_stopped_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Running::start(folder.path(), "500", &[]);
+    line_with(&mut demo.lines, "the past is there");
+    let began = Clock::system().now();
+    // Not the first, which may have been on its way before.
+    line_with(&mut demo.lines, " 204 ");
+    line_with(&mut demo.lines, " 204 ");
+    let latest = demo.json("/deliveries.json")["items"][0].clone();
+    let received_at = time_of(&latest, "received_at");
+    assert!(received_at >= began, "{latest}");
+    assert!(received_at <= Clock::system().now(), "{latest}");
+    assert!(!is_empty(folder.path()));
+    assert_eq!(demo.interrupt(), 0);
+    assert!(is_empty(folder.path()));
+}
+
+#[test]
+fn a_demo_that_is_stopped_while_the_past_comes_in_leaves_nothing_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Running::start(folder.path(), "100000", &[]);
+    assert_eq!(demo.interrupt(), 0);
+    assert!(is_empty(folder.path()));
+}
+
+#[test]
+fn a_demo_into_a_file_is_kept_for_serve_try_and_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kept.db");
+    let mut demo = Running::start(folder.path(), "300", &["--into", "kept.db"]);
+    line_with(&mut demo.lines, "the past is there");
+    assert_eq!(demo.interrupt(), 0);
+    let hint = line_with(&mut demo.lines, "look at it");
+    assert!(hint.contains("serve --try --database kept.db"), "{hint}");
+    let store = open(&path, Purpose::Try);
+    assert!(deliveries(&store).len() > 300);
+    store.close();
+
+    let bytes = std::fs::read(&path).unwrap();
+    let again = served(folder.path()).args(["--into", "kept.db"]).output();
+    let again = again.unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("there already"), "{again:?}");
+    assert!(bytes == std::fs::read(&path).unwrap());
+}
+
+#[test]
+fn a_demo_that_cannot_listen_says_so_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = demo(folder.path(), &["--receiver-listen", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&address), "{output:?}");
+    assert!(is_empty(folder.path()));
+}
+
+#[test]
+fn options_of_a_demo_that_do_not_go_together_are_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = ["--no-serve", "--into", "demo.db"];
+    let cases: [(&[&str], &str); 5] = [
+        (&["--no-serve"], "--into"),
+        (&["--ends-at", "2024-05-06T08:00:00Z"], "--no-serve"),
+        (&["--jobs-a-minute", "9"], "--jobs-a-minute"),
+        (&["--receiver-listen", "127.0.0.1:0"], "--receiver-listen"),
+        (&["--dashboard-listen", "127.0.0.1:0"], "--dashboard-listen"),
+    ];
+    for (number, (arguments, named)) in cases.into_iter().enumerate() {
+        let file: &[&str] = if number < 2 { &[] } else { &file };
+        let output = demo(folder.path(), &[arguments, file].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(named), "{output:?}");
+    }
+    let output = demo(folder.path(), &["--jobs", "100001"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("--no-serve"), "{output:?}");
+    assert!(is_empty(folder.path()));
+}
+
+#[test]
+fn a_living_platform_is_for_a_new_database_of_test_pushes_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mpsink.db");
+    let platform = Platform {
+        past: SCENARIO,
+        jobs_a_minute: 1,
+    };
+    let config = |is_try| {
+        let flags = Flags {
+            database: Some(path.clone()),
+            is_try,
+            ..Flags::default()
+        };
+        Config::from_parts(toml::Table::new(), std::iter::empty(), flags).unwrap()
+    };
+    let error = serve(&config(false), &platform, |_| ()).unwrap_err();
+    assert!(error.to_string().contains("record"), "{error}");
+    assert!(is_empty(folder.path()));
+    std::fs::write(&path, "").unwrap();
+    let error = serve(&config(true), &platform, |_| ()).unwrap_err();
+    assert!(error.to_string().contains("there already"), "{error}");
 }

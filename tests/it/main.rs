@@ -14,19 +14,31 @@ mod binary;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod certificate_host;
 #[cfg(test)]
 mod dashboard;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod details;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
+mod lanes;
+#[cfg(test)]
+mod lists;
 #[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
 mod outcomes;
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod rebuild;
 #[cfg(test)]
@@ -37,5 +49,7 @@ mod refold;
 mod runs;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod settings;
 #[cfg(test)]
 mod tidy;

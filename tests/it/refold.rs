@@ -11,9 +11,9 @@ use mpsink::notification::Format;
 use mpsink::notification::source::Source;
 use mpsink::push::{PushContent, build_unsigned};
 use mpsink::signature::{Verifier, VerifierOptions};
+use mpsink::store::filters::{ActivityFilter, EventFilter, JobFilter, RunFilter};
 use mpsink::store::records::{
-    ActivityFilter, ActivityRecord, EventFilter, EventRecord, JobFilter, JobRecord, Page,
-    RollUpRecord, RollUpSpan, RunFilter, RunRecord,
+    ActivityRecord, EventRecord, JobRecord, Page, RollUpRecord, RollUpSpan, RunRecord,
 };
 use mpsink::store::{Purpose, QueueRule, SourceRule, Store, StoreOptions};
 use proptest::prelude::{
@@ -39,10 +39,7 @@ const SEARCHES: [&str; 9] = [
     "nowhere",
 ];
 
-const ALL: Page = Page {
-    limit: 1_000,
-    after: None,
-};
+const ALL: Page = Page::first(1_000);
 
 struct Test {
     store: Store,

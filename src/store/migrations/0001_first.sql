@@ -72,6 +72,10 @@ CREATE TABLE delivery (
 ) STRICT;
 
 CREATE INDEX delivery_by_time ON delivery (received_at);
+-- The rare ones, which are looked for by themselves.
+CREATE INDEX delivery_unrecognized ON delivery (received_at) WHERE unrecognized IS NOT NULL;
+CREATE INDEX delivery_differs ON delivery (received_at) WHERE differs = 1;
+CREATE INDEX delivery_repeated ON delivery (received_at) WHERE duplicates > 0;
 
 -- The push as it came: request line and headers, and body. Apart from `delivery`, so that counting
 -- a duplicate does not rewrite a body, lists do not read past it, and age can empty it.
@@ -153,6 +157,8 @@ CREATE INDEX job_by_type ON job (type, last_event_at);
 CREATE INDEX job_by_code ON job (code, last_event_at) WHERE code IS NOT NULL;
 CREATE INDEX job_by_workflow ON job (workflow, last_event_at) WHERE workflow IS NOT NULL;
 CREATE INDEX job_by_run ON job (run, last_event_at) WHERE run IS NOT NULL;
+CREATE INDEX job_failed ON job (queue, region, last_event_at, id, code)
+  WHERE state = 'failed' AND queue IS NOT NULL;
 
 -- Folded from `event`; see fold_run.rs.
 CREATE TABLE run (
@@ -189,6 +195,9 @@ CREATE INDEX run_by_time ON run (last_event_at);
 CREATE INDEX run_by_workflow ON run (workflow, last_event_at) WHERE workflow IS NOT NULL;
 CREATE INDEX run_by_outcome ON run (outcome, last_event_at);
 CREATE INDEX run_by_media ON run (media_id, last_event_at) WHERE media_id IS NOT NULL;
+-- By when they began, as far as that is known: what makes a run stale.
+CREATE INDEX run_open ON run (workflow, owner, region, COALESCE(created_at, last_event_at))
+  WHERE outcome = 'running' AND workflow IS NOT NULL;
 
 -- The nodes of runs, folded with them.
 CREATE TABLE activity (
@@ -224,6 +233,8 @@ CREATE INDEX activity_by_type ON activity (type, last_event_at);
 CREATE INDEX activity_by_state ON activity (state, last_event_at) WHERE state <> 'succeeded';
 CREATE INDEX activity_by_code ON activity (code, last_event_at) WHERE code IS NOT NULL;
 CREATE INDEX activity_by_run ON activity (run, last_event_at);
+CREATE INDEX activity_failed ON activity (workflow, last_event_at, id, code, owner, region)
+  WHERE state = 'failed' AND workflow IS NOT NULL;
 
 -- The words of jobs and runs that have some, by the number of their row; see words.rs. Contentless:
 -- the text stands in the rows.

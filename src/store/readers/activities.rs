@@ -2,14 +2,16 @@
 //!
 //! Paged like jobs, with the filters choosing the index in the same way.
 
-use rusqlite::Transaction;
+use rusqlite::{Row, Transaction};
 
 use crate::notification::event::JobState;
+use crate::store::filters::ActivityFilter;
+use crate::store::lane_records::Counted;
 use crate::store::lanes::Workflows;
 use crate::store::readers::listing;
-use crate::store::readers::query::{Lead, Query, Shape};
+use crate::store::readers::query::{Index, Lead, Query, Rows, Shape};
 use crate::store::readers::runs::Reading;
-use crate::store::records::{ActivityFilter, ActivityRecord, Listing, Page, PageKey, RowId};
+use crate::store::records::{ActivityRecord, Listing, Page, PageKey, RowId};
 use crate::store::runs::activity_record;
 
 const LIST: Shape = Shape {
@@ -29,8 +31,8 @@ pub(super) fn page(
     filter: &ActivityFilter,
     page: Page,
 ) -> rusqlite::Result<Listing<ActivityRecord>> {
-    let rows: Vec<(RowId, ActivityRecord)> =
-        query(filter, page).run(tx, |row| Ok((row.get("id")?, activity_record(row)?)))?;
+    let read = |row: &Row<'_>| Ok((row.get("id")?, activity_record(row)?));
+    let rows: Rows<(RowId, ActivityRecord)> = query(filter).page(tx, page, read)?;
     let listing = listing(page, rows, |(id, activity)| PageKey {
         at: activity.last_event_at,
         id: *id,
@@ -44,51 +46,61 @@ pub(super) fn page(
     Ok(Listing {
         items,
         next: listing.next,
+        previous: listing.previous,
     })
 }
 
+pub(super) fn count(tx: &Transaction<'_>, filter: &ActivityFilter) -> rusqlite::Result<Counted> {
+    query(filter).count(tx)
+}
+
+const BY_TIME: Index = Index::of("activity_by_time", &[]);
+const BY_WORKFLOW: Index = Index::of("activity_by_workflow", &["workflow"]);
+const BY_TYPE: Index = Index::of("activity_by_type", &["type"]);
+const BY_CODE: Index = Index::of("activity_by_code", &["code"]);
+const BY_RUN: Index = Index::of("activity_by_run", &["run"]);
+const BY_RARE_STATE: Index = Index {
+    name: "activity_by_state",
+    columns: &["state"],
+    condition: "activity.state <> 'succeeded'",
+    implied: "",
+};
+const FAILED: Index = Index {
+    name: "activity_failed",
+    columns: &["workflow"],
+    condition: "activity.state = 'failed'",
+    implied: "state",
+};
+
 /// The index that finds the fewest rows which a filter then throws away. That of states leaves out
 /// those that succeeded, which are nearly all.
-fn leading_index(filter: &ActivityFilter) -> &'static str {
+fn leading_index(filter: &ActivityFilter) -> &'static Index {
+    let is_rare = |state: JobState| state != JobState::Succeeded;
     if filter.run.is_some() {
-        "activity_by_run"
+        &BY_RUN
+    } else if filter.workflow.is_some() && filter.state == Some(JobState::Failed) {
+        &FAILED
     } else if filter.code.is_some() {
-        "activity_by_code"
-    } else if is_rare(filter.state) {
-        "activity_by_state"
+        &BY_CODE
+    } else if filter.state.is_some_and(is_rare) {
+        &BY_RARE_STATE
     } else if filter.workflow.is_some() {
-        "activity_by_workflow"
+        &BY_WORKFLOW
     } else if filter.activity_type.is_some() {
-        "activity_by_type"
+        &BY_TYPE
     } else {
-        "activity_by_time"
+        &BY_TIME
     }
 }
 
-fn is_rare(state: Option<JobState>) -> bool {
-    state.is_some_and(|state| state != JobState::Succeeded)
-}
-
-fn query(filter: &ActivityFilter, page: Page) -> Query {
-    let query = Query::new(&LIST, Lead::Index(leading_index(filter)), page)
-        .and("run = :run", ":run", filter.run.clone())
-        .and("workflow = :workflow", ":workflow", filter.workflow.clone())
-        .and("type = :type", ":type", filter.activity_type.clone())
-        .and("state = :state", ":state", filter.state.map(JobState::word))
-        .and("code = :code", ":code", filter.code.clone())
-        .and(
-            "last_event_at >= :from",
-            ":from",
-            filter.from.map(|at| at.0),
-        )
-        .and("last_event_at < :to", ":to", filter.to.map(|at| at.0));
-    // Said once more, since SQLite takes an index with a condition only if it sees that it holds.
-    let query = if is_rare(filter.state) {
-        query.and_so("state <> 'succeeded'")
-    } else {
-        query
-    };
-    query.ordered()
+fn query(filter: &ActivityFilter) -> Query {
+    Query::new(&LIST, Lead::Index(leading_index(filter)))
+        .equals("run", filter.run.clone())
+        .equals("workflow", filter.workflow.clone())
+        .equals("type", filter.activity_type.clone())
+        .equals("state", filter.state.map(JobState::word))
+        .equals("code", filter.code.clone())
+        .within(filter.from, filter.to)
 }
 
 #[cfg(test)]
@@ -166,17 +178,9 @@ mod tests {
         let test = some_activities();
         for (filter, expected) in filters() {
             for limit in [1, 3] {
-                let mut seen = String::new();
-                let mut after = None;
-                loop {
-                    let page = Page { limit, after };
-                    let listing = test.store.page_activities(&filter, page).unwrap();
-                    seen.extend(listing.items.into_iter().map(|activity| activity.name));
-                    after = listing.next;
-                    if after.is_none() {
-                        break;
-                    }
-                }
+                let read = |page| test.store.page_activities(&filter, page).unwrap();
+                let seen = fixtures::walked(limit, read).into_iter();
+                let seen: String = seen.map(|activity| activity.name).collect();
                 assert_eq!(seen, expected, "{filter:?} by {limit}");
             }
         }
@@ -185,10 +189,7 @@ mod tests {
     #[test]
     fn an_activity_says_what_its_workflow_is_called() {
         let test = some_activities();
-        let page = Page {
-            limit: 1,
-            after: None,
-        };
+        let page = Page::first(1);
         let newest = test.store.page_activities(&ActivityFilter::default(), page);
         let workflow = newest.unwrap().items.remove(0).workflow;
         assert_eq!(workflow.name.as_deref(), Some("name of w2"));
@@ -197,15 +198,10 @@ mod tests {
     #[test]
     fn no_list_scans_a_table_or_sorts_it() {
         let test = fixtures::open();
-        let page = Page {
-            limit: 10,
-            after: None,
-        };
         for (filter, _) in filters() {
-            let sql = query(&filter, page).sql;
-            let plan = fixtures::plan(&test.look(), &sql);
-            assert!(!plan.contains("SCAN"), "{sql}\n{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+            for sql in query(&filter).statements() {
+                fixtures::assert_by_index(&test.look(), &sql);
+            }
         }
     }
 }

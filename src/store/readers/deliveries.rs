@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction};
 
 use crate::clock::Timestamp;
 use crate::envelope;
@@ -10,7 +10,10 @@ use crate::notification::Format;
 use crate::notification::capture::{self, Capture};
 use crate::notification::delivery::Headers;
 use crate::notification::source::SourceId;
-use crate::store::readers::{after, events, listing, rows_to_ask};
+use crate::store::filters::{DeliveryFilter, DeliveryOnly};
+use crate::store::lane_records::Counted;
+use crate::store::readers::query::{Index, Lead, Query, Shape};
+use crate::store::readers::{events, listing};
 use crate::store::records::{
     DeliveryDetail, DeliveryRecord, EventRecord, Listing, Page, PageKey, RowId,
 };
@@ -18,16 +21,32 @@ use crate::store::values::{read_count, read_maybe_time, read_time, read_word, un
 
 // CROSS JOIN: SQLite then takes the tables in this order, and the order of the index is that of
 // the page.
-const SELECT_PAGE: &str = "
-    SELECT delivery.id, source.name AS source, delivery.owner, delivery.region, delivery.topic,
+const LIST: Shape = Shape {
+    columns: "delivery.id, source.name AS source, delivery.owner, delivery.region, delivery.topic,
       delivery.subscription, delivery.subscriber, delivery.message_id, delivery.tag,
       delivery.format, delivery.published_at, delivery.received_at, delivery.duplicates,
       delivery.last_duplicate_at, delivery.differs, delivery.md5_mismatch, delivery.body_bytes,
-      delivery.unrecognized
-    FROM delivery CROSS JOIN source ON source.id = delivery.source
-    WHERE (delivery.received_at, delivery.id) < (?1, ?2)
-    ORDER BY delivery.received_at DESC, delivery.id DESC
-    LIMIT ?3";
+      delivery.unrecognized",
+    table: "delivery",
+    join: " CROSS JOIN source ON source.id = delivery.source",
+    at: "delivery.received_at",
+    id: "delivery.id",
+    words: "",
+};
+
+const BY_TIME: Index = Index::of("delivery_by_time", &[]);
+const UNRECOGNIZED: Index = Index {
+    condition: "delivery.unrecognized IS NOT NULL",
+    ..Index::of("delivery_unrecognized", &[])
+};
+const DIFFERS: Index = Index {
+    condition: "delivery.differs = 1",
+    ..Index::of("delivery_differs", &[])
+};
+const REPEATED: Index = Index {
+    condition: "delivery.duplicates > 0",
+    ..Index::of("delivery_repeated", &[])
+};
 
 const SELECT_ONE: &str = "
     SELECT delivery.id, source.name AS source, delivery.owner, delivery.region, delivery.topic,
@@ -43,15 +62,34 @@ const SELECT_CAPTURE: &str = "
     FROM delivery_capture JOIN delivery ON delivery.id = delivery_capture.delivery
     WHERE delivery_capture.delivery = ?1";
 
-pub(super) fn page(tx: &Transaction<'_>, page: Page) -> rusqlite::Result<Listing<DeliveryRecord>> {
-    let after = after(page);
-    let mut select = tx.prepare_cached(SELECT_PAGE)?;
-    let rows = select.query_map(params![after.at.0, after.id, rows_to_ask(page)], record)?;
-    let rows = rows.collect::<rusqlite::Result<_>>()?;
+pub(super) fn page(
+    tx: &Transaction<'_>,
+    filter: &DeliveryFilter,
+    page: Page,
+) -> rusqlite::Result<Listing<DeliveryRecord>> {
+    let rows = query(filter).page(tx, page, record)?;
     Ok(listing(page, rows, |row: &DeliveryRecord| PageKey {
         at: row.received_at,
         id: row.id,
     }))
+}
+
+pub(super) fn count(tx: &Transaction<'_>, filter: &DeliveryFilter) -> rusqlite::Result<Counted> {
+    query(filter).count(tx)
+}
+
+fn query(filter: &DeliveryFilter) -> Query {
+    let index = match filter.only {
+        None => &BY_TIME,
+        Some(DeliveryOnly::Unrecognized) => &UNRECOGNIZED,
+        Some(DeliveryOnly::Differs) => &DIFFERS,
+        Some(DeliveryOnly::Repeated) => &REPEATED,
+    };
+    Query::new(&LIST, Lead::Index(index))
+        .of_source(filter.source.clone())
+        .equals("topic", filter.topic.clone())
+        .equals("format", filter.format.map(Format::word))
+        .within(filter.from, filter.to)
 }
 
 pub(super) fn find(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<DeliveryDetail>> {
@@ -154,6 +192,7 @@ fn format_from_word(word: &str) -> Option<Format> {
 #[cfg(test)]
 mod tests {
     use crate::store::fixtures::{self, NOON, TestStore, arrival};
+    use crate::store::records::Place;
 
     use super::*;
 
@@ -170,17 +209,14 @@ mod tests {
             put(&test, id, ms);
         }
         let mut seen = String::new();
-        let mut after = None;
+        let mut place = Place::First;
         loop {
-            let listing = test
-                .store
-                .page_deliveries(Page { limit: 2, after })
-                .unwrap();
+            let page = Page { limit: 2, place };
+            let all = DeliveryFilter::default();
+            let listing = test.store.page_deliveries(&all, page).unwrap();
             seen.extend(listing.items.into_iter().filter_map(|row| row.message_id));
-            after = listing.next;
-            if after.is_none() {
-                break;
-            }
+            let Some(next) = listing.next else { break };
+            place = Place::After(next);
             put(&test, &format!("later {seen}"), 40);
         }
         assert_eq!(seen, "dbcae");
@@ -202,13 +238,82 @@ mod tests {
         assert_eq!(detail.events.len(), 1);
     }
 
+    /// Four deliveries: `a` of two topics and sources, one of each that is odd.
+    fn odd_ones(test: &TestStore) {
+        let other = fixtures::register(&test.store, "other");
+        put(test, "a", 0);
+        let mut arrival = fixtures::arrival_saying("b", NOON, "not JSON");
+        arrival.delivery.source = other.id;
+        arrival.delivery.received_at = NOON.plus_ms(1);
+        test.append(arrival);
+        put(test, "c", 2);
+        put(test, "c", 3);
+        put(test, "d", 4);
+        let again = fixtures::arrival_of("topic", "d", Vec::new());
+        test.append(fixtures::renotify(again, |notification| {
+            notification.message = b"another".to_vec();
+        }));
+        let elsewhere = fixtures::arrival_of("far", "e", Vec::new());
+        let mut elsewhere = fixtures::renotify(elsewhere, |notification| {
+            notification.format = Format::Json;
+        });
+        elsewhere.delivery.received_at = NOON.plus_ms(5);
+        test.append(elsewhere);
+    }
+
+    #[test]
+    fn each_filter_gives_its_deliveries_newest_first_whatever_the_page() {
+        let test = fixtures::open();
+        odd_ones(&test);
+        let with = |change: &dyn Fn(&mut DeliveryFilter)| {
+            let mut filter = DeliveryFilter::default();
+            change(&mut filter);
+            filter
+        };
+        let only = |only| with(&move |filter| filter.only = Some(only));
+        let cases = [
+            (with(&|_| {}), "edcba"),
+            (with(&|f| f.source = Some("other".to_owned())), "b"),
+            (with(&|f| f.source = Some("none".to_owned())), ""),
+            (with(&|f| f.topic = Some("far".to_owned())), "e"),
+            (with(&|f| f.format = Some(Format::Simplified)), "dcba"),
+            (with(&|f| f.from = Some(NOON.plus_ms(2))), "edc"),
+            (with(&|f| f.to = Some(NOON.plus_ms(2))), "ba"),
+            (only(DeliveryOnly::Unrecognized), "b"),
+            (only(DeliveryOnly::Differs), "d"),
+            (only(DeliveryOnly::Repeated), "dc"),
+        ];
+        for (filter, expected) in cases {
+            for limit in [1, 3] {
+                let read = |page| test.store.page_deliveries(&filter, page).unwrap();
+                let seen = fixtures::walked(limit, read).into_iter();
+                let seen: String = seen.filter_map(|row| row.message_id).collect();
+                assert_eq!(seen, expected, "{filter:?} by {limit}");
+            }
+            let counted = test.store.count_deliveries(&filter).unwrap();
+            assert_eq!(counted.rows, expected.len() as u64, "{filter:?}");
+            assert!(counted.is_all);
+        }
+    }
+
     #[test]
     fn no_list_scans_a_table_or_sorts_it() {
         let test = fixtures::open();
-        for sql in [SELECT_PAGE, SELECT_ONE, SELECT_CAPTURE] {
-            let plan = fixtures::plan(&test.look(), sql);
-            assert!(!plan.contains("SCAN"), "{sql}\n{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        let mut statements = vec![SELECT_ONE.to_owned(), SELECT_CAPTURE.to_owned()];
+        let only = DeliveryOnly::ALL.map(Some);
+        for only in only.into_iter().chain([None]) {
+            let filter = DeliveryFilter {
+                source: Some(String::new()),
+                topic: Some(String::new()),
+                format: Some(Format::Xml),
+                only,
+                from: Some(NOON),
+                to: Some(NOON),
+            };
+            statements.extend(query(&filter).statements());
+        }
+        for sql in statements {
+            fixtures::assert_by_index(&test.look(), &sql);
         }
     }
 }

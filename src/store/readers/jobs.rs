@@ -4,13 +4,17 @@
 //! SQLite, which knows nothing of how rare a value is: the rarest filter leads, the others are
 //! checked on the rows it finds.
 
-use rusqlite::{Transaction, params};
+use std::cmp::Reverse;
+
+use rusqlite::{Row, Transaction, params};
 
 use crate::notification::event::JobState;
+use crate::store::filters::JobFilter;
 use crate::store::jobs::record;
-use crate::store::readers::query::{Lead, Query, Shape};
+use crate::store::lane_records::Counted;
+use crate::store::readers::query::{Index, Lead, Query, Rows, Shape, counted, is_backwards};
 use crate::store::readers::{deliveries, events, listing};
-use crate::store::records::{JobDetail, JobFilter, JobRecord, Listing, Page, PageKey, QueueRecord};
+use crate::store::records::{JobDetail, JobRecord, Listing, Page, PageKey, QueueRecord, RowId};
 use crate::store::values::read_time;
 use crate::store::words;
 
@@ -52,78 +56,110 @@ const SELECT_QUEUES: &str = "
 
 /// A job with the number it is paged by.
 struct Numbered {
-    id: i64,
+    id: RowId,
     job: JobRecord,
 }
 
-/// The index that finds the fewest rows which a filter then throws away. A code is rarer than a
-/// failure, a failure rarer than a queue or a type, and most jobs succeed.
-fn leading_index(filter: &JobFilter) -> &'static str {
-    let is_rare = |state: JobState| state != JobState::Succeeded;
-    if filter.code.is_some() {
-        "job_by_code"
-    } else if filter.state.is_some_and(is_rare) {
-        "job_by_state"
-    } else if filter.queue.is_some() {
-        "job_by_queue"
-    } else if filter.workflow.is_some() {
-        "job_by_workflow"
-    } else if filter.job_type.is_some() {
-        "job_by_type"
-    } else if filter.state.is_some() {
-        "job_by_state"
-    } else {
-        "job_by_time"
+impl Numbered {
+    fn key(&self) -> PageKey {
+        PageKey {
+            at: self.job.last_event_at,
+            id: self.id,
+        }
     }
 }
 
-fn query(filter: &JobFilter, region: Option<&str>, lead: Lead, page: Page) -> Query {
-    Query::new(&LIST, lead, page)
-        .and("job.queue = :queue", ":queue", filter.queue.clone())
-        .and("job.region = :region", ":region", region.map(str::to_owned))
-        .and(
-            "job.workflow = :workflow",
-            ":workflow",
-            filter.workflow.clone(),
-        )
-        .and("job.type = :type", ":type", filter.job_type.clone())
-        .and(
-            "job.state = :state",
-            ":state",
-            filter.state.map(JobState::word),
-        )
-        .and("job.code = :code", ":code", filter.code.clone())
-        .and(
-            "job.last_event_at >= :from",
-            ":from",
-            filter.from.map(|at| at.0),
-        )
-        .and("job.last_event_at < :to", ":to", filter.to.map(|at| at.0))
+const BY_TIME: Index = Index::of("job_by_time", &[]);
+const BY_QUEUE: Index = Index::of("job_by_queue", &["queue", "region"]);
+const BY_STATE: Index = Index::of("job_by_state", &["state"]);
+const BY_TYPE: Index = Index::of("job_by_type", &["type"]);
+const BY_CODE: Index = Index::of("job_by_code", &["code"]);
+const BY_WORKFLOW: Index = Index::of("job_by_workflow", &["workflow"]);
+const BY_RUN: Index = Index::of("job_by_run", &["run"]);
+const FAILED: Index = Index {
+    name: "job_failed",
+    columns: &["queue", "region"],
+    condition: "job.state = 'failed'",
+    implied: "state",
+};
+
+/// The index that finds the fewest rows which a filter then throws away. What failed in a queue is
+/// rarer than a code, a code rarer than a failure, a failure rarer than a queue or a type, and most
+/// jobs succeed.
+fn leading_index(filter: &JobFilter) -> &'static Index {
+    let is_rare = |state: JobState| state != JobState::Succeeded;
+    if filter.queue.is_some() && filter.state == Some(JobState::Failed) {
+        &FAILED
+    } else if filter.code.is_some() {
+        &BY_CODE
+    } else if filter.state.is_some_and(is_rare) {
+        &BY_STATE
+    } else if filter.queue.is_some() {
+        &BY_QUEUE
+    } else if filter.workflow.is_some() {
+        &BY_WORKFLOW
+    } else if filter.job_type.is_some() {
+        &BY_TYPE
+    } else if filter.state.is_some() {
+        &BY_STATE
+    } else {
+        &BY_TIME
+    }
+}
+
+fn query(filter: &JobFilter, lead: Lead) -> Query {
+    Query::new(&LIST, lead)
+        .equals("queue", filter.queue.clone())
+        .equals("workflow", filter.workflow.clone())
+        .equals("type", filter.job_type.clone())
+        .equals("state", filter.state.map(JobState::word))
+        .equals("code", filter.code.clone())
+        .within(filter.from, filter.to)
+}
+
+/// Returns the queries that give the jobs together: none if nothing can be found.
+fn queries(tx: &Transaction<'_>, filter: &JobFilter) -> rusqlite::Result<Vec<Query>> {
+    let typed = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
+    if let Some(typed) = typed {
+        return Ok(typed_query(tx, filter, typed)?.into_iter().collect());
+    }
+    let index = leading_index(filter);
+    if !index.columns.contains(&"region") {
+        return Ok(vec![query(filter, Lead::Index(index))]);
+    }
+    // The index is by queue and region, so that a queue's newest jobs are found at once also where
+    // another region has one of the same name: one look for each.
+    let mut select = tx.prepare_cached(SELECT_REGIONS)?;
+    let regions = select.query_map(params![filter.queue, REGIONS_OF_QUEUE_MAX], |row| {
+        row.get(0)
+    })?;
+    regions
+        .map(|region: rusqlite::Result<String>| Ok(of_region(filter, index, region?)))
+        .collect()
+}
+
+fn of_region(filter: &JobFilter, index: &'static Index, region: String) -> Query {
+    query(filter, Lead::Index(index)).equals("region", Some(region))
 }
 
 /// Returns the query for what a person typed: a job's id, a run's for its jobs, else words; `None`
 /// if there is no word in it.
-fn query_typed(
+fn typed_query(
     tx: &Transaction<'_>,
     filter: &JobFilter,
     typed: &str,
-    page: Page,
 ) -> rusqlite::Result<Option<Query>> {
     let is_there = |sql: &str| -> rusqlite::Result<bool> {
         tx.prepare_cached(sql)?.query_row([typed], |row| row.get(0))
     };
     let id = Some(typed.to_owned());
-    let query = if is_there(IS_JOB)? {
-        query(filter, None, Lead::Few, page).and("job.job = :q", ":q", id)
+    Ok(if is_there(IS_JOB)? {
+        Some(query(filter, Lead::Few).equals("job", id))
     } else if is_there(IS_RUN)? {
-        let lead = Lead::Index("job_by_run");
-        query(filter, None, lead, page).and("job.run = :q", ":q", id)
-    } else if let Some(question) = words::question(typed) {
-        query(filter, None, Lead::Words(question), page)
+        Some(query(filter, Lead::Index(&BY_RUN)).equals("run", id))
     } else {
-        return Ok(None);
-    };
-    Ok(Some(query.ordered()))
+        words::question(typed).map(|question| query(filter, Lead::Words(question)))
+    })
 }
 
 pub(super) fn page(
@@ -131,48 +167,56 @@ pub(super) fn page(
     filter: &JobFilter,
     page: Page,
 ) -> rusqlite::Result<Listing<JobRecord>> {
-    let mut rows = Vec::new();
-    let typed = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
-    if let Some(typed) = typed {
-        if let Some(query) = query_typed(tx, filter, typed, page)? {
-            rows = run(tx, &query)?;
-        }
-    } else if let Some(queue) = filter.queue.as_ref()
-        && leading_index(filter) == "job_by_queue"
-    {
-        // The index is by queue and region, so that a queue's newest jobs are found at once also
-        // where another region has one of the same name: one look for each, put together here.
-        let mut select = tx.prepare_cached(SELECT_REGIONS)?;
-        let regions = select.query_map(params![queue, REGIONS_OF_QUEUE_MAX], |row| row.get(0))?;
-        for region in regions {
-            let region: String = region?;
-            rows.extend(run(tx, &by_index(filter, Some(&region), page))?);
-        }
-        rows.sort_by_key(|row| std::cmp::Reverse((row.job.last_event_at, row.id)));
-    } else {
-        rows = run(tx, &by_index(filter, None, page))?;
+    let mut parts = Vec::new();
+    for query in queries(tx, filter)? {
+        parts.push(query.page(tx, page, numbered)?);
     }
-    let listing = listing(page, rows, |row| PageKey {
-        at: row.job.last_event_at,
-        id: row.id,
-    });
+    let listing = listing(page, together(page, parts), Numbered::key);
     Ok(Listing {
         items: listing.items.into_iter().map(|row| row.job).collect(),
         next: listing.next,
+        previous: listing.previous,
     })
 }
 
-/// Returns the whole query of a page that the filters lead to.
-fn by_index(filter: &JobFilter, region: Option<&str>, page: Page) -> Query {
-    query(filter, region, Lead::Index(leading_index(filter)), page).ordered()
+/// Puts the parts of a page together. What one of them has not looked at is left for the next page,
+/// also of the others.
+fn together(page: Page, mut parts: Vec<Rows<Numbered>>) -> Rows<Numbered> {
+    if parts.len() < 2 {
+        return parts.pop().unwrap_or(Rows {
+            rows: Vec::new(),
+            end: None,
+        });
+    }
+    let is_backwards = is_backwards(page.place);
+    let ends = parts.iter().filter_map(|part| part.end);
+    let end = if is_backwards { ends.min() } else { ends.max() };
+    let mut rows: Vec<Numbered> = parts.into_iter().flat_map(|part| part.rows).collect();
+    if is_backwards {
+        rows.retain(|row| end.is_none_or(|end| row.key() <= end));
+        rows.sort_by_key(Numbered::key);
+    } else {
+        rows.retain(|row| end.is_none_or(|end| row.key() >= end));
+        rows.sort_by_key(|row| Reverse(row.key()));
+    }
+    Rows { rows, end }
 }
 
-fn run(tx: &Transaction<'_>, query: &Query) -> rusqlite::Result<Vec<Numbered>> {
-    query.run(tx, |row| {
-        Ok(Numbered {
-            id: row.get("id")?,
-            job: record(row)?,
-        })
+pub(super) fn count(tx: &Transaction<'_>, filter: &JobFilter) -> rusqlite::Result<Counted> {
+    let mut rows = 0_u64;
+    let mut is_all = true;
+    for query in queries(tx, filter)? {
+        let counted = query.count(tx)?;
+        rows = rows.saturating_add(counted.rows);
+        is_all &= counted.is_all;
+    }
+    Ok(counted(rows, is_all))
+}
+
+fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
+    Ok(Numbered {
+        id: row.get("id")?,
+        job: record(row)?,
     })
 }
 
@@ -190,10 +234,7 @@ pub(super) fn latest_by_queue(
             latest: Vec::new(),
         })
     })?;
-    let first_page = Page {
-        limit: jobs_each,
-        after: None,
-    };
+    let first_page = Page::first(jobs_each);
     let mut latest = Vec::new();
     for queue in rows {
         let mut queue = queue?;
@@ -201,9 +242,10 @@ pub(super) fn latest_by_queue(
             queue: Some(queue.name.clone()),
             ..JobFilter::default()
         };
-        let jobs = run(tx, &by_index(&filter, Some(&queue.region), first_page))?;
+        let query = of_region(&filter, &BY_QUEUE, queue.region.clone());
+        let jobs = query.page(tx, first_page, numbered)?.rows.into_iter();
         let wanted = usize::try_from(jobs_each).unwrap_or(usize::MAX);
-        queue.latest = jobs.into_iter().take(wanted).map(|row| row.job).collect();
+        queue.latest = jobs.take(wanted).map(|row| row.job).collect();
         // A queue whose jobs a higher rule has all moved elsewhere is none any more.
         if !queue.latest.is_empty() {
             latest.push(queue);
@@ -236,6 +278,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::notification::event::{Event, Failure, JobEvent};
     use crate::store::fixtures::{self, NOON, TestStore, arrival_of, renotify};
+    use crate::store::records::Place;
 
     use super::*;
 
@@ -307,17 +350,10 @@ mod tests {
     }
 
     fn ids(test: &TestStore, filter: &JobFilter, limit: u32) -> String {
-        let mut ids = String::new();
-        let mut after = None;
-        loop {
-            let listing = test.store.page_jobs(filter, Page { limit, after }).unwrap();
-            assert!(listing.items.len() <= usize::try_from(limit).unwrap());
-            ids.extend(listing.items.into_iter().map(|job| job.id));
-            after = listing.next;
-            if after.is_none() {
-                return ids;
-            }
-        }
+        fixtures::walked(limit, |page| test.store.page_jobs(filter, page).unwrap())
+            .into_iter()
+            .map(|job| job.id)
+            .collect()
     }
 
     fn filter(change: impl FnOnce(&mut JobFilter)) -> JobFilter {
@@ -379,24 +415,15 @@ mod tests {
     #[test]
     fn no_list_scans_a_table_or_sorts_it() {
         let test = some_jobs();
-        let look = test.look();
-        let first = Page {
-            limit: 10,
-            after: None,
-        };
-        let mut queries: Vec<String> = filters()
-            .iter()
-            .map(|(filter, _)| {
-                let region = (leading_index(filter) == "job_by_queue").then_some("r1");
-                by_index(filter, region, first).sql
-            })
-            .collect();
-        queries.push(SELECT_OF_ID.to_owned());
-        queries.push(SELECT_REGIONS.to_owned());
-        for sql in queries {
-            let plan = fixtures::plan(&look, &sql);
-            assert!(!plan.contains("SCAN"), "{sql}\n{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        let mut look = test.look();
+        let look = look.transaction().unwrap();
+        let mut statements = vec![SELECT_OF_ID.to_owned(), SELECT_REGIONS.to_owned()];
+        for (filter, _) in filters() {
+            let queries = queries(&look, &filter).unwrap();
+            statements.extend(queries.iter().flat_map(Query::statements));
+        }
+        for sql in statements {
+            fixtures::assert_by_index(&look, &sql);
         }
         // The newest queues are read off the end of their index.
         let plan = fixtures::plan(&look, SELECT_QUEUES);
@@ -426,15 +453,13 @@ mod tests {
         }
         let before: BTreeSet<String> = test.jobs().into_iter().map(|job| job.id).collect();
         let mut seen = Vec::new();
-        let mut after = None;
+        let mut place = Place::First;
         for added in 0.. {
-            let page = Page { limit: 7, after };
+            let page = Page { limit: 7, place };
             let listing = test.store.page_jobs(&JobFilter::default(), page).unwrap();
             seen.extend(listing.items.into_iter().map(|job| job.id));
-            after = listing.next;
-            if after.is_none() {
-                break;
-            }
+            let Some(next) = listing.next else { break };
+            place = Place::After(next);
             let new = fixtures::arrival(&format!("new{added}"), &format!("new{added}"));
             test.append(renotify(new, |notification| {
                 notification.published_at = Some(Timestamp(NOON.0 + 1_000 + added));

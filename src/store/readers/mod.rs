@@ -5,6 +5,8 @@
 //! much fails, and takes nothing from the writer.
 //!
 //! The connections cannot write: they are opened read-only, and `query_only` besides.
+//!
+//! The verbs for lanes stand in `lanes.rs`, those that count in `counts.rs`, all others here.
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -15,23 +17,33 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 use crate::clock::Timestamp;
 use crate::notification::source::SourceId;
 use crate::store::errors::ReadError;
+use crate::store::filters::{
+    ActivityFilter, DeliveryFilter, EventFilter, HeldFilter, JobFilter, RefusalFilter, RunFilter,
+};
 use crate::store::open::STATEMENTS_KEPT;
+use crate::store::readers::query::{Rows, newer, older};
 use crate::store::records::{
-    ActivityFilter, ActivityRecord, Attention, DeliveryDetail, DeliveryRecord, EventFilter,
-    EventRecord, HeldDetail, HeldRecord, JobDetail, JobFilter, JobRecord, Listing, PAGE_ROWS_MAX,
-    Page, PageKey, QueueRecord, RefusalCount, RefusalDetail, RefusalRecord, RollUpRecord,
-    RollUpSpan, RowId, RunDetail, RunFilter, RunRecord, StrayRecord, WorkflowRecord,
+    ActivityRecord, Attention, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord,
+    JobDetail, JobRecord, Listing, PAGE_ROWS_MAX, Page, PageKey, Place, QueueRecord, RefusalCount,
+    RefusalDetail, RefusalRecord, RollUpRecord, RollUpSpan, RowId, RunDetail, RunRecord,
+    StrayRecord, WorkflowRecord,
 };
 use crate::store::rollups::{self, ROLL_UP_ROWS_MAX};
 use crate::store::{Allowance, KeptCertificate, Store, unpoisoned};
 
 mod activities;
+mod counts;
 mod deliveries;
 mod events;
+mod failures;
 mod held;
 mod jobs;
+mod lag;
+mod lane_items;
+mod lanes;
 mod query;
 mod refusals;
+mod roll_ups;
 mod runs;
 mod sources;
 
@@ -179,12 +191,23 @@ impl Store {
         filter: &JobFilter,
         page: Page,
     ) -> Result<Listing<JobRecord>, ReadError> {
-        self.inner.readers.read(|tx| jobs::page(tx, filter, page))
+        let known = &self.inner.workflows;
+        self.inner.readers.read(|tx| {
+            let mut listing = jobs::page(tx, filter, page)?;
+            runs::name_workflows(tx, known, listing.items.iter_mut())?;
+            Ok(listing)
+        })
     }
 
     /// Returns the jobs with this id, one for each owner.
     pub fn find_jobs(&self, id: &str) -> Result<Vec<JobDetail>, ReadError> {
-        self.inner.readers.read(|tx| jobs::find(tx, id))
+        let known = &self.inner.workflows;
+        self.inner.readers.read(|tx| {
+            let mut details = jobs::find(tx, id)?;
+            let jobs = details.iter_mut().map(|detail| &mut detail.job);
+            runs::name_workflows(tx, known, jobs)?;
+            Ok(details)
+        })
     }
 
     /// Returns the `workflows` workflows with the newest events, each with its newest runs.
@@ -259,18 +282,28 @@ impl Store {
         Ok(rows)
     }
 
-    /// Returns one page of the deliveries, newest arrival first.
-    pub fn page_deliveries(&self, page: Page) -> Result<Listing<DeliveryRecord>, ReadError> {
-        self.inner.readers.read(|tx| deliveries::page(tx, page))
+    /// Returns one page of the deliveries that pass `filter`, newest arrival first.
+    pub fn page_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: Page,
+    ) -> Result<Listing<DeliveryRecord>, ReadError> {
+        self.inner
+            .readers
+            .read(|tx| deliveries::page(tx, filter, page))
     }
 
     pub fn find_delivery(&self, id: RowId) -> Result<Option<DeliveryDetail>, ReadError> {
         self.inner.readers.read(|tx| deliveries::find(tx, id))
     }
 
-    /// Returns one page of the held pushes, newest arrival first.
-    pub fn page_held(&self, page: Page) -> Result<Listing<HeldRecord>, ReadError> {
-        self.inner.readers.read(|tx| held::page(tx, page))
+    /// Returns one page of the held pushes that pass `filter`, newest arrival first.
+    pub fn page_held(
+        &self,
+        filter: &HeldFilter,
+        page: Page,
+    ) -> Result<Listing<HeldRecord>, ReadError> {
+        self.inner.readers.read(|tx| held::page(tx, filter, page))
     }
 
     pub fn find_held(&self, id: RowId) -> Result<Option<HeldDetail>, ReadError> {
@@ -290,9 +323,15 @@ impl Store {
             .read(|tx| held::ids_of(tx, source, owner, topic))
     }
 
-    /// Returns one page of the refusals that were kept, newest first.
-    pub fn page_refusals(&self, page: Page) -> Result<Listing<RefusalRecord>, ReadError> {
-        self.inner.readers.read(|tx| refusals::page(tx, page))
+    /// Returns one page of the refusals that were kept and pass `filter`, newest first.
+    pub fn page_refusals(
+        &self,
+        filter: &RefusalFilter,
+        page: Page,
+    ) -> Result<Listing<RefusalRecord>, ReadError> {
+        self.inner
+            .readers
+            .read(|tx| refusals::page(tx, filter, page))
     }
 
     pub fn find_refusal(&self, id: RowId) -> Result<Option<RefusalDetail>, ReadError> {
@@ -310,26 +349,48 @@ impl Store {
     }
 }
 
+/// The rows that a page has at most.
+fn rows_shown(page: Page) -> usize {
+    usize::try_from(page.limit.clamp(1, PAGE_ROWS_MAX)).unwrap_or(usize::MAX)
+}
+
 /// A page's rows that SQLite is asked for: one more than wanted, to know whether there are more.
 fn rows_to_ask(page: Page) -> i64 {
     i64::from(page.limit.clamp(1, PAGE_ROWS_MAX)) + 1
 }
 
-/// What a page goes on behind: for the first one, a key that every row is behind.
-fn after(page: Page) -> PageKey {
-    page.after.unwrap_or(PageKey {
-        at: Timestamp(i64::MAX),
-        id: RowId::MAX,
-    })
-}
-
-/// Cuts off the row that was asked for beyond the page, and says where the next page goes on.
-fn listing<T>(page: Page, mut items: Vec<T>, key: impl Fn(&T) -> PageKey) -> Listing<T> {
-    let limit = usize::try_from(page.limit.clamp(1, PAGE_ROWS_MAX)).unwrap_or(usize::MAX);
-    let has_next = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| has_next).map(key);
-    Listing { items, next }
+/// Cuts off the row that was asked for beyond the page, puts the newest first, and says where the
+/// pages beside it are.
+fn listing<T>(page: Page, read: Rows<T>, key: impl Fn(&T) -> PageKey) -> Listing<T> {
+    let Rows {
+        rows: mut items,
+        end,
+    } = read;
+    let has_more = items.len() > rows_shown(page);
+    items.truncate(rows_shown(page));
+    // The page's far side, and its near one, where the page that it was reached from is.
+    let far = items.last().filter(|_| has_more).map(&key).or(end);
+    let near = items.first().map(key);
+    match page.place {
+        Place::First => Listing {
+            items,
+            next: far,
+            previous: None,
+        },
+        Place::After(place) => Listing {
+            items,
+            next: far,
+            previous: near.or(Some(older(place))),
+        },
+        Place::Before(place) => {
+            items.reverse();
+            Listing {
+                items,
+                next: near.or(Some(newer(place))),
+                previous: far,
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -410,8 +471,11 @@ mod tests {
         }
         test.append(fixtures::arrival("again", "again"));
         for (limit, rows) in [(0, 1), (u32::MAX, 1_000)] {
-            let page = Page { limit, after: None };
-            let listing = test.store.page_deliveries(page).unwrap();
+            let all = DeliveryFilter::default();
+            let listing = test
+                .store
+                .page_deliveries(&all, Page::first(limit))
+                .unwrap();
             assert_eq!(listing.items.len(), rows);
             assert!(listing.next.is_some());
         }

@@ -1,22 +1,29 @@
 //! What was refused and kept, how much was refused in all, and the strays.
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction};
 
 use crate::notification::reason::RefusalReason;
+use crate::store::filters::RefusalFilter;
+use crate::store::lane_records::Counted;
 use crate::store::readers::deliveries::read_capture;
-use crate::store::readers::{after, listing, rows_to_ask};
+use crate::store::readers::listing;
+use crate::store::readers::query::{Index, Lead, Query, Shape};
 use crate::store::records::{
     Listing, Page, PageKey, RefusalCount, RefusalDetail, RefusalRecord, RowId, StrayRecord,
 };
 use crate::store::values::{read_count, read_json, read_time, read_word};
 
-const SELECT_PAGE: &str = "
-    SELECT refusal.id, source.name AS source, refusal.reason, refusal.received_at,
-      refusal.body_bytes
-    FROM refusal CROSS JOIN source ON source.id = refusal.source
-    WHERE (refusal.received_at, refusal.id) < (?1, ?2)
-    ORDER BY refusal.received_at DESC, refusal.id DESC
-    LIMIT ?3";
+const LIST: Shape = Shape {
+    columns: "refusal.id, source.name AS source, refusal.reason, refusal.received_at,
+      refusal.body_bytes",
+    table: "refusal",
+    join: " CROSS JOIN source ON source.id = refusal.source",
+    at: "refusal.received_at",
+    id: "refusal.id",
+    words: "",
+};
+
+const BY_TIME: Index = Index::of("refusal_by_time", &[]);
 
 const SELECT_ONE: &str = "
     SELECT refusal.id, source.name AS source, refusal.reason, refusal.received_at,
@@ -34,15 +41,27 @@ const SELECT_STRAYS: &str = "SELECT id, target, received_at FROM stray ORDER BY 
 
 const SELECT_STRAY_COUNT: &str = "SELECT value FROM total WHERE name = 'strays'";
 
-pub(super) fn page(tx: &Transaction<'_>, page: Page) -> rusqlite::Result<Listing<RefusalRecord>> {
-    let after = after(page);
-    let mut select = tx.prepare_cached(SELECT_PAGE)?;
-    let rows = select.query_map(params![after.at.0, after.id, rows_to_ask(page)], record)?;
-    let rows = rows.collect::<rusqlite::Result<_>>()?;
+pub(super) fn page(
+    tx: &Transaction<'_>,
+    filter: &RefusalFilter,
+    page: Page,
+) -> rusqlite::Result<Listing<RefusalRecord>> {
+    let rows = query(filter).page(tx, page, record)?;
     Ok(listing(page, rows, |row: &RefusalRecord| PageKey {
         at: row.received_at,
         id: row.id,
     }))
+}
+
+pub(super) fn count(tx: &Transaction<'_>, filter: &RefusalFilter) -> rusqlite::Result<Counted> {
+    query(filter).count(tx)
+}
+
+fn query(filter: &RefusalFilter) -> Query {
+    Query::new(&LIST, Lead::Index(&BY_TIME))
+        .equals("reason", filter.reason.map(RefusalReason::word))
+        .of_source(filter.source.clone())
+        .within(filter.from, filter.to)
 }
 
 pub(super) fn find(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<RefusalDetail>> {
@@ -98,17 +117,69 @@ fn record(row: &Row<'_>) -> rusqlite::Result<RefusalRecord> {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::fixtures;
+    use crate::store::NewRefusal;
+    use crate::store::fixtures::{self, NOON};
 
     use super::*;
 
     #[test]
     fn the_list_neither_scans_a_table_nor_sorts_it() {
         let test = fixtures::open();
-        for sql in [SELECT_PAGE, SELECT_ONE] {
-            let plan = fixtures::plan(&test.look(), sql);
-            assert!(!plan.contains("SCAN"), "{sql}\n{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        let filter = RefusalFilter {
+            reason: RefusalReason::ALL.first().copied(),
+            source: Some(String::new()),
+            from: Some(NOON),
+            to: Some(NOON),
+        };
+        let mut statements = query(&filter).statements();
+        statements.push(SELECT_ONE.to_owned());
+        for sql in statements {
+            fixtures::assert_by_index(&test.look(), &sql);
+        }
+    }
+
+    #[test]
+    fn each_filter_gives_its_refusals() {
+        use RefusalReason::{HeaderMissing, SignatureWrong};
+        let test = fixtures::open();
+        let other = fixtures::register(&test.store, "other");
+        let all = [
+            (test.source.id, SignatureWrong),
+            (test.source.id, HeaderMissing),
+            (other.id, HeaderMissing),
+        ];
+        for (ms, (source, reason)) in (0..).zip(all) {
+            let mut delivery = fixtures::delivery(source, "t", "m", "body");
+            delivery.received_at = NOON.plus_ms(ms);
+            let refusal = NewRefusal {
+                delivery,
+                body_bytes: 4,
+                reason,
+                explanation: "{}".to_owned(),
+            };
+            let at = NOON.plus_ms(ms);
+            test.store.note_refusal(source, reason, at, Some(refusal));
+        }
+        test.runtime.block_on(test.store.flush_notes()).unwrap();
+        let with = |change: &dyn Fn(&mut RefusalFilter)| {
+            let mut filter = RefusalFilter::default();
+            change(&mut filter);
+            filter
+        };
+        let cases = [
+            (with(&|_| {}), vec![2, 1, 0]),
+            (with(&|f| f.reason = Some(HeaderMissing)), vec![2, 1]),
+            (with(&|f| f.source = Some("default".to_owned())), vec![1, 0]),
+            (with(&|f| f.from = Some(NOON.plus_ms(1))), vec![2, 1]),
+            (with(&|f| f.to = Some(NOON.plus_ms(1))), vec![0]),
+        ];
+        for (filter, expected) in cases {
+            let read = |page| test.store.page_refusals(&filter, page).unwrap();
+            let seen = fixtures::walked(1, read).into_iter();
+            let seen: Vec<i64> = seen.map(|row| row.received_at.since_ms(NOON)).collect();
+            assert_eq!(seen, expected, "{filter:?}");
+            let counted = test.store.count_refusals(&filter).unwrap();
+            assert_eq!(counted.rows, expected.len() as u64);
         }
     }
 }

@@ -6,14 +6,16 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::clock::Timestamp;
+use crate::store::filters::RunFilter;
+use crate::store::lane_records::Counted;
 use crate::store::lanes::{Ages, Workflows};
-use crate::store::readers::query::{Lead, Query, Shape};
-use crate::store::readers::{deliveries, events, listing};
+use crate::store::readers::query::{Index, Lead, Query, Rows, Shape, counted};
+use crate::store::readers::{deliveries, events, listing, rows_shown};
 use crate::store::records::{
-    ActivityRecord, Listing, Page, PageKey, RowId, RunDetail, RunFilter, RunOutcome, RunRecord,
+    ActivityRecord, JobRecord, Listing, Page, PageKey, RowId, RunDetail, RunOutcome, RunRecord,
     WorkflowName, WorkflowRecord,
 };
 use crate::store::runs::{activity_record, record};
@@ -156,6 +158,25 @@ impl Numbered {
     }
 }
 
+/// Gives the workflows of jobs the names they have now.
+pub(super) fn name_workflows<'a>(
+    tx: &Transaction<'_>,
+    workflows: &Workflows,
+    jobs: impl Iterator<Item = &'a mut JobRecord>,
+) -> rusqlite::Result<()> {
+    let mut reading = Reading::new(tx, workflows);
+    for job in jobs {
+        let mut workflow = WorkflowName {
+            id: job.workflow.take(),
+            name: None,
+        };
+        reading.rename(&job.owner, &job.region, &mut workflow)?;
+        job.workflow = workflow.id;
+        job.workflow_name = workflow.name;
+    }
+    Ok(())
+}
+
 pub(super) fn page(
     tx: &Transaction<'_>,
     workflows: &Workflows,
@@ -163,28 +184,44 @@ pub(super) fn page(
     page: Page,
 ) -> rusqlite::Result<Listing<RunRecord>> {
     let mut reading = Reading::new(tx, workflows);
-    let rows = match query(tx, filter, &reading.ages, page)? {
-        Some(query) => run(tx, &query.ordered())?,
-        None => Vec::new(),
+    let mut rows = match query(tx, filter, &reading.ages)? {
+        Some(query) => query.page(tx, page, numbered)?,
+        None => Rows {
+            rows: Vec::new(),
+            end: None,
+        },
     };
-    let mut listing = listing(page, rows, Numbered::key);
-    let mut items: Vec<RunRecord> = Vec::with_capacity(listing.items.len());
     let mut activities = 0;
-    let mut last = None;
-    for mut row in listing.items {
+    let mut whole = 0;
+    for row in rows.rows.iter_mut().take(rows_shown(page)) {
         reading.complete(&mut row.run)?;
         activities += row.run.activities.len();
-        if activities > ACTIVITIES_OF_PAGE_MAX && last.is_some() {
-            listing.next = last;
+        if activities > ACTIVITIES_OF_PAGE_MAX && whole > 0 {
             break;
         }
-        last = Some(row.key());
-        items.push(row.run);
+        whole += 1;
     }
+    if whole < rows.rows.len().min(rows_shown(page)) {
+        rows.rows.truncate(whole);
+        rows.end = rows.rows.last().map(Numbered::key);
+    }
+    let listing = listing(page, rows, Numbered::key);
     Ok(Listing {
-        items,
+        items: listing.items.into_iter().map(|row| row.run).collect(),
         next: listing.next,
+        previous: listing.previous,
     })
+}
+
+pub(super) fn count(
+    tx: &Transaction<'_>,
+    workflows: &Workflows,
+    filter: &RunFilter,
+) -> rusqlite::Result<Counted> {
+    match query(tx, filter, &workflows.ages())? {
+        Some(query) => query.count(tx),
+        None => Ok(counted(0, true)),
+    }
 }
 
 pub(super) fn find(
@@ -228,15 +265,12 @@ pub(super) fn latest_by_workflow(
             latest: Vec::new(),
         })
     })?;
-    let first_page = Page {
-        limit: runs_each,
-        after: None,
-    };
+    let first_page = Page::first(runs_each);
     let wanted = usize::try_from(runs_each).unwrap_or(usize::MAX);
     let mut latest = Vec::new();
     for workflow in rows {
         let mut workflow = workflow?;
-        let rows = run(tx, &of_lane(&workflow, first_page).ordered())?;
+        let rows = of_lane(&workflow).page(tx, first_page, numbered)?.rows;
         for mut row in rows.into_iter().take(wanted) {
             reading.complete(&mut row.run)?;
             workflow.latest.push(row.run);
@@ -255,93 +289,70 @@ pub(super) fn latest_by_workflow(
     Ok(latest)
 }
 
-fn of_lane(workflow: &WorkflowRecord, page: Page) -> Query {
-    Query::new(&LIST, Lead::Index("run_by_workflow"), page)
-        .and(
-            "run.workflow = :workflow",
-            ":workflow",
-            Some(workflow.id.clone()),
-        )
-        .and("run.owner = :owner", ":owner", Some(workflow.owner.clone()))
-        .and(
-            "run.region = :region",
-            ":region",
-            Some(workflow.region.clone()),
-        )
+fn of_lane(workflow: &WorkflowRecord) -> Query {
+    Query::new(&LIST, Lead::Index(&BY_WORKFLOW))
+        .equals("workflow", Some(workflow.id.clone()))
+        .equals("owner", Some(workflow.owner.clone()))
+        .equals("region", Some(workflow.region.clone()))
 }
 
-fn run(tx: &Transaction<'_>, query: &Query) -> rusqlite::Result<Vec<Numbered>> {
-    query.run(tx, |row| {
-        Ok(Numbered {
-            id: row.get("id")?,
-            run: record(row)?,
-        })
+fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
+    Ok(Numbered {
+        id: row.get("id")?,
+        run: record(row)?,
     })
 }
 
+const BY_TIME: Index = Index::of("run_by_time", &[]);
+const BY_WORKFLOW: Index = Index::of("run_by_workflow", &["workflow"]);
+const BY_OUTCOME: Index = Index::of("run_by_outcome", &["outcome"]);
+const BY_MEDIA: Index = Index::of("run_by_media", &["media_id"]);
+
 /// The index that finds the fewest rows which a filter then throws away: most runs succeed.
-fn leading_index(filter: &RunFilter) -> &'static str {
+fn leading_index(filter: &RunFilter) -> &'static Index {
     let is_rare = |outcome: RunOutcome| outcome != RunOutcome::Succeeded;
     if filter.outcome.is_some_and(is_rare) {
-        "run_by_outcome"
+        &BY_OUTCOME
     } else if filter.workflow.is_some() {
-        "run_by_workflow"
+        &BY_WORKFLOW
     } else if filter.outcome.is_some() {
-        "run_by_outcome"
+        &BY_OUTCOME
     } else {
-        "run_by_time"
+        &BY_TIME
     }
 }
 
-/// Returns the query of a page, without its order; `None` if nothing can be found.
-fn query(
-    tx: &Transaction<'_>,
-    filter: &RunFilter,
-    ages: &Ages,
-    page: Page,
-) -> rusqlite::Result<Option<Query>> {
+/// Returns the query for the runs; `None` if nothing can be found.
+fn query(tx: &Transaction<'_>, filter: &RunFilter, ages: &Ages) -> rusqlite::Result<Option<Query>> {
     let typed = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
     let is_there = |sql: &str, id: &str| -> rusqlite::Result<bool> {
         tx.prepare_cached(sql)?.query_row([id], |row| row.get(0))
     };
-    let (lead, condition) = match typed {
-        None => (Lead::Index(leading_index(filter)), None),
-        Some(id) if is_there(IS_RUN, id)? => (Lead::Few, Some("run.run = :q")),
-        Some(id) if is_there(IS_MEDIA, id)? => {
-            (Lead::Index("run_by_media"), Some("run.media_id = :q"))
+    let id = typed.map(str::to_owned);
+    let query = match typed {
+        None => Query::new(&LIST, Lead::Index(leading_index(filter))),
+        Some(typed) if is_there(IS_RUN, typed)? => Query::new(&LIST, Lead::Few).equals("run", id),
+        Some(typed) if is_there(IS_MEDIA, typed)? => {
+            Query::new(&LIST, Lead::Index(&BY_MEDIA)).equals("media_id", id)
         }
-        Some(id) if is_there(IS_JOB, id)? => {
-            let condition =
-                "(run.run, run.owner) IN (SELECT job.run, job.owner FROM job WHERE job.job = :q)";
-            (Lead::Few, Some(condition))
-        }
+        Some(typed) if is_there(IS_JOB, typed)? => Query::new(&LIST, Lead::Few)
+            .and("(run.run, run.owner) IN (SELECT job.run, job.owner FROM job WHERE job.job = :q)")
+            .bind(":q", typed.to_owned()),
         Some(typed) => match words::question(typed) {
-            Some(question) => (Lead::Words(question), None),
+            Some(question) => Query::new(&LIST, Lead::Words(question)),
             None => return Ok(None),
         },
     };
-    let mut query = Query::new(&LIST, lead, page)
-        .and(
-            "run.workflow = :workflow",
-            ":workflow",
-            filter.workflow.clone(),
-        )
-        .and(
-            "run.last_event_at >= :from",
-            ":from",
-            filter.from.map(|at| at.0),
-        )
-        .and("run.last_event_at < :to", ":to", filter.to.map(|at| at.0));
-    if let Some(condition) = condition {
-        query = query.and(condition, ":q", typed.map(str::to_owned));
-    }
+    let query = query
+        .equals("workflow", filter.workflow.clone())
+        .within(filter.from, filter.to);
     Ok(Some(match filter.outcome {
         None => query,
         Some(outcome @ (RunOutcome::Running | RunOutcome::Stale)) => {
-            let query = query.and_so("run.outcome = 'running'");
+            let query = query.equals("outcome", Some(RunOutcome::Running.word()));
             of_age(query, outcome == RunOutcome::Stale, ages)
         }
-        Some(outcome) => query.and("run.outcome = :outcome", ":outcome", Some(outcome.word())),
+        Some(outcome) => query.equals("outcome", Some(outcome.word())),
     }))
 }
 
@@ -351,20 +362,21 @@ fn of_age(mut query: Query, is_stale: bool, ages: &Ages) -> Query {
     for (at, (workflow, before)) in ages.by_workflow.iter().enumerate() {
         let (id, value) = (format!(":workflow_{at}"), format!(":before_{at}"));
         cases.push(format!("WHEN {id} THEN {value}"));
-        query.bind(id, workflow.clone());
-        query.bind(value, before.0);
+        query = query.bind(id, workflow.clone()).bind(value, before.0);
     }
-    let Timestamp(others) = ages.others;
-    query.bind(":before", others);
     let limit = if cases.is_empty() {
-        ":before".to_owned()
+        ":before_others".to_owned()
     } else {
-        format!("CASE run.workflow {} ELSE :before END", cases.join(" "))
+        let cases = cases.join(" ");
+        format!("CASE run.workflow {cases} ELSE :before_others END")
     };
+    let Timestamp(others) = ages.others;
     let comparison = if is_stale { "<" } else { ">=" };
-    query.and_so(&format!(
-        "COALESCE(run.created_at, run.last_event_at) {comparison} {limit}"
-    ))
+    query
+        .and(&format!(
+            "COALESCE(run.created_at, run.last_event_at) {comparison} {limit}"
+        ))
+        .bind(":before_others", others)
 }
 
 #[cfg(test)]
@@ -372,6 +384,7 @@ mod tests {
     use crate::notification::event::{ActivityEvent, Event, JobState, RunEvent, RunPart};
     use crate::store::WorkflowRule;
     use crate::store::fixtures::{self, NOON, TestStore, arrival_of, renotify};
+    use crate::store::records::Place;
 
     use super::*;
 
@@ -451,19 +464,9 @@ mod tests {
         let test = some_runs();
         for (filter, expected) in filters() {
             for limit in [1, 3] {
-                let mut seen = String::new();
-                let mut after = None;
-                loop {
-                    let listing = test
-                        .store
-                        .page_runs(&filter, Page { limit, after })
-                        .unwrap();
-                    seen.extend(listing.items.into_iter().map(|run| run.id));
-                    after = listing.next;
-                    if after.is_none() {
-                        break;
-                    }
-                }
+                let read = |page| test.store.page_runs(&filter, page).unwrap();
+                let seen = fixtures::walked(limit, read).into_iter();
+                let seen: String = seen.map(|run| run.id).collect();
                 assert_eq!(seen, expected, "{filter:?} by {limit}");
             }
         }
@@ -478,34 +481,18 @@ mod tests {
             stale_after_ms: 1,
         };
         let workflows = Workflows::new(vec![rule], crate::clock::Clock::standing_at(NOON));
-        let page = Page {
-            limit: 10,
-            after: None,
-        };
         let mut look = test.look();
         let tx = look.transaction().unwrap();
-        let mut queries: Vec<String> = filters()
-            .iter()
-            .map(|(filter, _)| {
-                query(&tx, filter, &workflows.ages(), page)
-                    .unwrap()
-                    .unwrap()
-            })
-            .map(|query| query.ordered().sql)
-            .collect();
-        queries.extend([SELECT_OF_ID, SELECT_ACTIVITIES, SELECT_NAME].map(str::to_owned));
-        queries.extend([IS_RUN, IS_MEDIA, IS_JOB].map(str::to_owned));
-        for sql in queries {
-            let plan = fixtures::plan(&tx, &sql);
-            // The index of words is "scanned" by what is asked of it; a question by EXISTS has one
-            // constant row.
-            let scans = plan.lines().filter(|line| {
-                line.starts_with("SCAN")
-                    && !line.contains("VIRTUAL TABLE")
-                    && !line.contains("CONSTANT ROW")
-            });
-            assert_eq!(scans.count(), 0, "{sql}\n{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        let mut statements = [SELECT_OF_ID, SELECT_ACTIVITIES, SELECT_NAME]
+            .map(str::to_owned)
+            .to_vec();
+        statements.extend([IS_RUN, IS_MEDIA, IS_JOB].map(str::to_owned));
+        for (filter, _) in filters() {
+            let query = query(&tx, &filter, &workflows.ages()).unwrap().unwrap();
+            statements.extend(query.statements());
+        }
+        for sql in statements {
+            fixtures::assert_by_index(&tx, &sql);
         }
         let plan = fixtures::plan(&tx, SELECT_WORKFLOWS);
         assert!(
@@ -527,17 +514,32 @@ mod tests {
             });
             test.append(arrival_of("t", &format!("m{run}"), activities.collect()));
         }
-        let first = Page {
-            limit: 1_000,
-            after: None,
+        let all = RunFilter::default();
+        let read = |place| {
+            let page = Page {
+                limit: 1_000,
+                place,
+            };
+            test.store.page_runs(&all, page).unwrap()
         };
-        let listing = test.store.page_runs(&RunFilter::default(), first).unwrap();
-        assert_eq!(listing.items.len(), ACTIVITIES_OF_PAGE_MAX / 1_000);
-        let second = Page {
-            after: listing.next,
-            ..first
+        let first = read(Place::First);
+        assert_eq!(first.items.len(), ACTIVITIES_OF_PAGE_MAX / 1_000);
+        let second = read(Place::After(first.next.unwrap()));
+        assert_eq!((second.items.len(), second.next), (5, None));
+        let ids = |listing: &Listing<RunRecord>| -> Vec<String> {
+            listing.items.iter().map(|run| run.id.clone()).collect()
         };
-        let listing = test.store.page_runs(&RunFilter::default(), second).unwrap();
-        assert_eq!((listing.items.len(), listing.next), (5, None));
+        let before = read(Place::Before(second.previous.unwrap()));
+        assert_eq!((ids(&before), before.previous), (ids(&first), None));
+        // From the oldest run back a page is too much again, and ends before the newest ones.
+        let last = PageKey {
+            at: Timestamp(0),
+            id: 0,
+        };
+        let oldest = read(Place::Before(last));
+        assert_eq!(oldest.items.len(), ACTIVITIES_OF_PAGE_MAX / 1_000);
+        assert_eq!(oldest.items.last(), second.items.last());
+        let newest = read(Place::Before(oldest.previous.unwrap()));
+        assert_eq!(ids(&newest), ids(&first)[..5]);
     }
 }

@@ -329,8 +329,9 @@ fn in_savepoint<R>(
 #[cfg(test)]
 mod tests {
     use crate::notification::event::{JobEvent, JobState, RunEvent};
+    use crate::store::filters::JobFilter;
     use crate::store::fixtures::{self, TestStore, arrival, arrival_of, queue_rule};
-    use crate::store::records::{JobFilter, Page, RollUpSpan};
+    use crate::store::records::{Page, Place, RollUpSpan};
 
     use super::*;
 
@@ -499,7 +500,7 @@ mod tests {
             };
             let page = Page {
                 limit: 10,
-                after: None,
+                place: Place::First,
             };
             let jobs = test.store.page_jobs(&filter, page).unwrap().items;
             jobs.into_iter().map(|job| job.id).collect::<String>()

@@ -6,35 +6,33 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::store::filters::ActivityFilter;
 use crate::store::records::ActivityRecord;
 use crate::web::error::PageError;
-use crate::web::lists::{ActivitiesQuery, Given, List, encode_cursor};
-use crate::web::pages::filters::{self, Chip};
-use crate::web::pages::{Frame, Pager, Section, respond, words};
-use crate::web::reads::read;
+use crate::web::lists::{Given, ListFilter};
+use crate::web::pages::filters::Filters;
+use crate::web::pages::listing::{self, Empty, ListView};
+use crate::web::pages::{Frame, Section, respond, words};
 use crate::web::state::AppState;
+use crate::web::viewer::Viewer;
 
 /// The table of activities.
 #[derive(Template)]
 #[template(path = "activities.html")]
 pub struct ActivitiesPage {
     pub frame: Frame,
-    pub activities: Vec<ActivityRecord>,
-    pub given: Given,
-    pub pager: Pager,
+    pub filters: Filters,
+    pub list: ListView<ActivityRecord>,
 }
 
 impl ActivitiesPage {
-    fn states(&self) -> Vec<Chip> {
-        filters::states("/activities", &self.given)
-    }
-
-    fn since(&self) -> Vec<Chip> {
-        filters::since("/activities", &self.given)
-    }
-
-    fn is_filtered(&self) -> bool {
-        filters::is_filtered(&self.given, ActivitiesQuery::KNOWN)
+    /// Makes the page of `list`.
+    pub fn of(frame: Frame, list: ListView<ActivityRecord>) -> ActivitiesPage {
+        ActivitiesPage {
+            filters: Filters::of::<ActivityFilter>(&list.given, &frame),
+            frame,
+            list,
+        }
     }
 }
 
@@ -43,18 +41,25 @@ pub async fn list(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
-    let query = ActivitiesQuery::parse(request.query_string(), state.clock.now())?;
-    let (filter, page) = (query.filter, query.page);
-    let (listing, attention) = read(&state, move |store| {
-        Ok((store.page_activities(&filter, page)?, store.attention()?))
-    })
-    .await?;
-    let next = listing.next.map(|key| encode_cursor(List::Activities, key));
-    let frame = Frame::new(&state, Section::Activities, "Activities", attention);
-    respond(&ActivitiesPage {
-        frame: frame.with_json(query.given.link("/activities.json")),
-        activities: listing.items,
-        pager: Pager::new("/activities", &query.given, next),
-        given: query.given,
-    })
+    let given = Given::parse(request.query_string(), ActivityFilter::KNOWN)?;
+    if let Some(response) = listing::tidied::<ActivityFilter>(&request, &state, &given) {
+        return Ok(response);
+    }
+    let loaded = listing::load::<ActivityFilter>(&state, given).await?;
+    let title = Viewer::of(&request, state.zone)
+        .texts()
+        .lists
+        .activities
+        .title;
+    let frame = Frame::new(
+        &request,
+        &state,
+        Section::Activities,
+        title,
+        loaded.attention,
+    );
+    respond(&ActivitiesPage::of(
+        frame.with_json(loaded.json),
+        loaded.view,
+    ))
 }

@@ -3,35 +3,33 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::store::filters::EventFilter;
 use crate::store::records::EventRecord;
 use crate::web::error::PageError;
-use crate::web::lists::{EVENT_KINDS, EventsQuery, Given, List, encode_cursor};
-use crate::web::pages::filters::{self, Chip};
-use crate::web::pages::{Frame, Pager, Section, respond, words};
-use crate::web::reads::read;
+use crate::web::lists::{Given, ListFilter};
+use crate::web::pages::filters::Filters;
+use crate::web::pages::listing::{self, Empty, ListView};
+use crate::web::pages::{Frame, Section, respond, words};
 use crate::web::state::AppState;
+use crate::web::viewer::Viewer;
 
 /// The table of events.
 #[derive(Template)]
 #[template(path = "events.html")]
 pub struct EventsPage {
     pub frame: Frame,
-    pub events: Vec<EventRecord>,
-    pub given: Given,
-    pub pager: Pager,
+    pub filters: Filters,
+    pub list: ListView<EventRecord>,
 }
 
 impl EventsPage {
-    fn kinds(&self) -> Vec<Chip> {
-        filters::words("/events", &self.given, "kind", "any kind", &EVENT_KINDS)
-    }
-
-    fn since(&self) -> Vec<Chip> {
-        filters::since("/events", &self.given)
-    }
-
-    fn is_filtered(&self) -> bool {
-        filters::is_filtered(&self.given, EventsQuery::KNOWN)
+    /// Makes the page of `list`.
+    pub fn of(frame: Frame, list: ListView<EventRecord>) -> EventsPage {
+        EventsPage {
+            filters: Filters::of::<EventFilter>(&list.given, &frame),
+            frame,
+            list,
+        }
     }
 }
 
@@ -40,18 +38,12 @@ pub async fn list(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
-    let query = EventsQuery::parse(request.query_string(), state.clock.now())?;
-    let (filter, page) = (query.filter, query.page);
-    let (listing, attention) = read(&state, move |store| {
-        Ok((store.page_events(&filter, page)?, store.attention()?))
-    })
-    .await?;
-    let next = listing.next.map(|key| encode_cursor(List::Events, key));
-    let frame = Frame::new(&state, Section::Events, "Events", attention);
-    respond(&EventsPage {
-        frame: frame.with_json(query.given.link("/events.json")),
-        events: listing.items,
-        pager: Pager::new("/events", &query.given, next),
-        given: query.given,
-    })
+    let given = Given::parse(request.query_string(), EventFilter::KNOWN)?;
+    if let Some(response) = listing::tidied::<EventFilter>(&request, &state, &given) {
+        return Ok(response);
+    }
+    let loaded = listing::load::<EventFilter>(&state, given).await?;
+    let title = Viewer::of(&request, state.zone).texts().lists.events.title;
+    let frame = Frame::new(&request, &state, Section::Events, title, loaded.attention);
+    respond(&EventsPage::of(frame.with_json(loaded.json), loaded.view))
 }

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use crate::signature::explain::{CheckName, Verdict};
 use crate::web::pages::message::{Shown, shown};
 
 /// What was checked and seen.
@@ -14,7 +15,7 @@ pub struct Explanation {
     pub string_to_sign: Vec<String>,
     /// Which changes would make the signature hold.
     pub would_hold_with: Vec<String>,
-    /// What the envelope says: names and values.
+    /// What the envelope says: names, as in the JSON, and values.
     pub envelope: Vec<(String, String)>,
     pub message: Option<Shown>,
 }
@@ -22,39 +23,12 @@ pub struct Explanation {
 /// One check, in the order they are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
+    /// As in the JSON; pages say it in their language.
     pub name: String,
     pub verdict: Verdict,
     pub saw: String,
     /// What to do about it; often empty.
     pub hint: String,
-}
-
-/// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Holds,
-    Fails,
-    NotChecked,
-}
-
-impl Verdict {
-    /// Returns the words on the page.
-    pub fn words(self) -> &'static str {
-        match self {
-            Verdict::Holds => "holds",
-            Verdict::Fails => "fails",
-            Verdict::NotChecked => "not checked",
-        }
-    }
-
-    /// Returns the state whose icon and colour stand for it.
-    pub fn state_word(self) -> &'static str {
-        match self {
-            Verdict::Holds => "succeeded",
-            Verdict::Fails => "failed",
-            Verdict::NotChecked => "skipped",
-        }
-    }
 }
 
 impl Explanation {
@@ -77,7 +51,7 @@ impl Check {
     fn of(value: &Value) -> Check {
         let text = |name| value.get(name).map(text_of).unwrap_or_default();
         Check {
-            name: text("name").replace('_', " "),
+            name: text("name"),
             verdict: match text("verdict").as_str() {
                 "holds" => Verdict::Holds,
                 "fails" => Verdict::Fails,
@@ -87,11 +61,25 @@ impl Check {
             hint: text("hint"),
         }
     }
+
+    /// Returns which check it is, if this version has it.
+    pub fn known_name(&self) -> Option<CheckName> {
+        serde_json::from_value(Value::from(self.name.as_str())).ok()
+    }
+
+    /// Returns the state whose icon and colour stand for the verdict.
+    pub fn state_word(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Holds => "succeeded",
+            Verdict::Fails => "failed",
+            Verdict::NotChecked => "skipped",
+        }
+    }
 }
 
 fn field(value: &Value) -> (String, String) {
     let text = |name| value.get(name).map(text_of).unwrap_or_default();
-    (text("name").replace('_', " "), text("value"))
+    (text("name"), text("value"))
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
@@ -135,7 +123,7 @@ mod tests {
         });
         let explanation = Explanation::of(&value);
         let expected = Check {
-            name: "content md5".to_owned(),
+            name: "content_md5".to_owned(),
             verdict: Verdict::Fails,
             saw: "abc".to_owned(),
             hint: "look".to_owned(),
@@ -143,7 +131,7 @@ mod tests {
         assert_eq!(explanation.checks[0], expected);
         assert_eq!(explanation.checks[1].saw, "5");
         assert_eq!(explanation.string_to_sign, ["POST", ""]);
-        let owner = ("topic owner".to_owned(), "1".to_owned());
+        let owner = ("topic_owner".to_owned(), "1".to_owned());
         assert_eq!(explanation.envelope, [owner]);
         assert_eq!(explanation.message.unwrap().text, "{}");
         assert_eq!(explanation.would_hold_with.len(), 1);

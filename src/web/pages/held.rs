@@ -5,18 +5,31 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::ingest::decide::Allowable;
 use crate::notification::reason::HoldReason;
+use crate::store::filters::HeldFilter;
 use crate::store::records::{HeldDetail, HeldRecord};
 use crate::web::error::{PageError, What};
-use crate::web::lists::{Given, List, PlainQuery, encode_cursor};
+use crate::web::lists::Given;
 use crate::web::pages::explanation::Explanation;
+use crate::web::pages::filters::Filters;
+use crate::web::pages::listing::{self, Empty, ListView};
 use crate::web::pages::notice::Notice;
-use crate::web::pages::{Frame, Pager, RequestView, Section, respond, words};
+use crate::web::pages::{Frame, RequestView, Section, respond, words};
 use crate::web::reads::{read, row_id};
 use crate::web::state::AppState;
+use crate::web::viewer::Viewer;
 
 /// The parameters of the list's page; its JSON has no notices.
-const LIST_KNOWN: &[&str] = &["limit", "cursor", Notice::PARAMETER];
+const LIST_KNOWN: &[&str] = &[
+    "reason",
+    "source",
+    "from",
+    "to",
+    "limit",
+    "cursor",
+    Notice::PARAMETER,
+];
 
 /// The table of held pushes.
 #[derive(Template)]
@@ -24,8 +37,20 @@ const LIST_KNOWN: &[&str] = &["limit", "cursor", Notice::PARAMETER];
 pub struct HeldListPage {
     pub frame: Frame,
     pub notice: Option<Notice>,
-    pub held: Vec<HeldRecord>,
-    pub pager: Pager,
+    pub filters: Filters,
+    pub list: ListView<HeldRecord>,
+}
+
+impl HeldListPage {
+    /// Makes the page of `list`.
+    pub fn of(frame: Frame, notice: Option<Notice>, list: ListView<HeldRecord>) -> HeldListPage {
+        HeldListPage {
+            filters: Filters::of::<HeldFilter>(&list.given, &frame),
+            frame,
+            notice,
+            list,
+        }
+    }
 }
 
 /// Answers `/held`.
@@ -35,20 +60,15 @@ pub async fn list(
 ) -> Result<HttpResponse, PageError> {
     let given = Given::parse(request.query_string(), LIST_KNOWN)?;
     let notice = given.find(Notice::PARAMETER).and_then(Notice::parse);
-    let query = PlainQuery::of(List::Held, given.with(Notice::PARAMETER, ""))?;
-    let page = query.page;
-    let (listing, attention) = read(&state, move |store| {
-        Ok((store.page_held(page)?, store.attention()?))
-    })
-    .await?;
-    let next = listing.next.map(|key| encode_cursor(List::Held, key));
-    let frame = Frame::new(&state, Section::Held, "Held pushes", attention);
-    respond(&HeldListPage {
-        frame: frame.with_json(query.given.link("/held.json")),
-        notice,
-        held: listing.items,
-        pager: Pager::new("/held", &query.given, next),
-    })
+    let given = given.with(Notice::PARAMETER, "");
+    if let Some(response) = listing::tidied::<HeldFilter>(&request, &state, &given) {
+        return Ok(response);
+    }
+    let loaded = listing::load::<HeldFilter>(&state, given).await?;
+    let title = Viewer::of(&request, state.zone).texts().lists.held.title;
+    let frame = Frame::new(&request, &state, Section::Held, title, loaded.attention);
+    let frame = frame.with_json(loaded.json);
+    respond(&HeldListPage::of(frame, notice, loaded.view))
 }
 
 /// One held push.
@@ -108,28 +128,36 @@ impl HeldPage {
 
     /// Returns what to think about before admitting it.
     fn advice(&self) -> &'static str {
+        (self.frame.texts.arrivals.advice)(self.held.reason)
+    }
+
+    /// Tells whether admitting it alone is the button to press first: it changes the least. Where
+    /// nobody vouches for the body or the owner, none is.
+    fn is_admitting_advised(&self) -> bool {
         match self.held.reason {
-            HoldReason::Date => {
-                "Look at the clocks first: if this machine's clock is wrong, every push will be \
-                 held. If it is right, somebody may be repeating an old push; admitting it twice \
-                 changes nothing, since the same message is kept once."
-            }
-            HoldReason::BodyChecksum => {
-                "The signature covers the headers, and the body only through its checksum. So \
-                 nobody vouches for this body: admit it only if its message is what you expect."
-            }
-            HoldReason::Owner => {
-                "Any account can have its pushes signed by SMQ and sent here. Let an owner in only \
-                 if you know the account id."
-            }
-            HoldReason::OwnerMissing => {
-                "Without an owner it cannot be told whose jobs these are. Admit it only if its \
-                 message is what you expect."
-            }
-            HoldReason::Topic => {
-                "The owner is allowed here, the topic is not: the source is configured for certain \
-                 topics."
-            }
+            HoldReason::Date | HoldReason::Owner | HoldReason::Topic => true,
+            HoldReason::BodyChecksum | HoldReason::OwnerMissing => false,
+        }
+    }
+
+    fn owner_effect(&self) -> String {
+        (self.frame.texts.arrivals.allow_effect)(Allowable::Owner, self.same_owner)
+    }
+
+    fn topic_effect(&self) -> String {
+        (self.frame.texts.arrivals.allow_effect)(Allowable::Topic, self.same_topic)
+    }
+
+    fn size_text(&self) -> String {
+        let size = words::bytes_text(&self.held.body_bytes);
+        (self.frame.texts.arrivals.body_of)(&size)
+    }
+
+    fn repeats_text(&self) -> String {
+        let texts = &self.frame.texts.arrivals;
+        match self.held.repeats {
+            0 => texts.none.to_owned(),
+            repeats => (texts.same_push)(repeats),
         }
     }
 }
@@ -174,8 +202,9 @@ pub async fn show(
         let (what, id) = (What::Held, id.into_inner());
         return Err(PageError::NotFound { what, id });
     };
-    let title = format!("Held push {number}");
-    let frame = Frame::new(&state, Section::Held, &title, attention);
+    let texts = Viewer::of(&request, state.zone).texts();
+    let title = (texts.arrivals.held_title)(number);
+    let frame = Frame::new(&request, &state, Section::Held, title, attention);
     let frame = frame.with_json(format!("/held/{number}.json"));
     respond(&HeldPage::of(frame, notice, found))
 }

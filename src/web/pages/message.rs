@@ -18,7 +18,36 @@ const INDENTED_BYTES_MAX: usize = 4 * SHOWN_BYTES_MAX;
 pub struct Shown {
     pub text: String,
     /// What the reader should know about how it is shown.
-    pub notes: Vec<&'static str>,
+    pub notes: Vec<Note>,
+}
+
+/// What a reader should know about how a message is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Only so many of its first bytes are shown.
+    Cut { bytes: usize },
+    /// Bytes that are no text are replaced.
+    NotUtf8,
+    /// JSON, with line breaks added.
+    LinesAdded,
+}
+
+impl Shown {
+    /// Leaves at most `bytes_max` of the text, and says so if there was more.
+    #[must_use]
+    pub fn cut(mut self, bytes_max: usize) -> Shown {
+        if self.text.len() <= bytes_max {
+            return self;
+        }
+        let mut end = bytes_max;
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.text.truncate(end);
+        self.notes.retain(|note| !matches!(note, Note::Cut { .. }));
+        self.notes.insert(0, Note::Cut { bytes: bytes_max });
+        self
+    }
 }
 
 /// Returns the text to show for `message`.
@@ -27,16 +56,18 @@ pub fn shown(message: &[u8]) -> Shown {
     let is_whole = message.len() <= SHOWN_BYTES_MAX;
     let part = message.get(..SHOWN_BYTES_MAX).unwrap_or(message);
     if !is_whole {
-        notes.push("Only the first 256 KiB are shown.");
+        notes.push(Note::Cut {
+            bytes: SHOWN_BYTES_MAX,
+        });
     }
     let text = String::from_utf8_lossy(part).into_owned();
     if std::str::from_utf8(message).is_err() {
-        notes.push("It is not valid UTF-8; bytes that cannot be shown are replaced by �.");
+        notes.push(Note::NotUtf8);
     }
     let is_json = is_whole && serde_json::from_slice::<IgnoredAny>(message).is_ok();
     match is_json.then(|| indented(&text)).flatten() {
         Some(indented) => {
-            notes.push("JSON, with line breaks added.");
+            notes.push(Note::LinesAdded);
             Shown {
                 text: indented,
                 notes,
@@ -140,7 +171,7 @@ mod tests {
     fn bytes_that_are_no_text_are_replaced_and_that_is_said() {
         let shown = shown(b"a\xffb");
         assert_eq!(shown.text, "a\u{fffd}b");
-        assert_eq!(shown.notes.len(), 1);
+        assert_eq!(shown.notes, [Note::NotUtf8]);
     }
 
     #[test]
@@ -173,6 +204,18 @@ mod tests {
             (beyond.text.len(), beyond.notes.len()),
             (SHOWN_BYTES_MAX, 1)
         );
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_that_is_said_once() {
+        let whole = shown("工作流".as_bytes());
+        assert_eq!(whole.clone().cut(9), whole);
+        let cut = whole.cut(8);
+        assert_eq!(
+            (cut.text.as_str(), cut.notes.as_slice()),
+            ("工作", [Note::Cut { bytes: 8 }].as_slice())
+        );
+        assert_eq!(cut.cut(3).notes, [Note::Cut { bytes: 3 }]);
     }
 
     proptest! {

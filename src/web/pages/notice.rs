@@ -1,4 +1,4 @@
-//! What the page after a decision says happened.
+//! What the page after a decision says happened; its sentences are in `texts/arrivals.rs`.
 //!
 //! The decision is a POST that answers with a redirect, so the notice travels in the address, as
 //! one of a few words and a number. Text never does: any site can link to any address of ours, and
@@ -11,8 +11,14 @@ pub enum Notice {
     Duplicate,
     StillHeld,
     Dropped,
-    OwnerAllowed { admitted: u64 },
-    TopicAllowed { admitted: u64 },
+    OwnerAllowed {
+        admitted: u64,
+    },
+    TopicAllowed {
+        admitted: u64,
+    },
+    /// The settings.
+    Saved,
 }
 
 impl Notice {
@@ -28,6 +34,7 @@ impl Notice {
             Notice::Dropped => ("dropped", None),
             Notice::OwnerAllowed { admitted } => ("owner_allowed", Some(admitted)),
             Notice::TopicAllowed { admitted } => ("topic_allowed", Some(admitted)),
+            Notice::Saved => ("saved", None),
         };
         let number = number.map(|number| format!(".{number}"));
         let number = number.unwrap_or_default();
@@ -45,38 +52,11 @@ impl Notice {
             ("duplicate", None) => Some(Notice::Duplicate),
             ("still_held", None) => Some(Notice::StillHeld),
             ("dropped", None) => Some(Notice::Dropped),
+            ("saved", None) => Some(Notice::Saved),
             ("owner_allowed", Some(admitted)) => Some(Notice::OwnerAllowed { admitted }),
             ("topic_allowed", Some(admitted)) => Some(Notice::TopicAllowed { admitted }),
             _ => None,
         }
-    }
-
-    /// Returns the sentence on the page.
-    pub fn sentence(self) -> String {
-        match self {
-            Notice::Admitted => "The held push was admitted; this is its delivery.".to_owned(),
-            Notice::Duplicate => {
-                "The held push was admitted. Its message was here already, so it is counted as a \
-                 duplicate of this delivery."
-                    .to_owned()
-            }
-            Notice::StillHeld => "The push could not be let in and is still held.".to_owned(),
-            Notice::Dropped => "The held push was dropped.".to_owned(),
-            Notice::OwnerAllowed { admitted } => {
-                format!("The owner is allowed from now on. {}", came_in(admitted))
-            }
-            Notice::TopicAllowed { admitted } => {
-                format!("The topic is allowed from now on. {}", came_in(admitted))
-            }
-        }
-    }
-}
-
-fn came_in(admitted: u64) -> String {
-    match admitted {
-        0 => "No held push came in by that.".to_owned(),
-        1 => "One held push came in by that.".to_owned(),
-        _ => format!("{admitted} held pushes came in by that."),
     }
 }
 
@@ -93,6 +73,7 @@ mod tests {
             Notice::Dropped,
             Notice::OwnerAllowed { admitted: 0 },
             Notice::TopicAllowed { admitted: 12 },
+            Notice::Saved,
         ];
         for notice in all {
             let link = notice.link("/held");

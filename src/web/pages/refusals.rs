@@ -5,13 +5,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use crate::store::Store;
+use crate::store::filters::RefusalFilter;
 use crate::store::records::{RefusalCount, RefusalDetail, RefusalRecord, StrayRecord};
 use crate::web::error::{PageError, What};
-use crate::web::lists::{Given, List, PlainQuery, encode_cursor};
+use crate::web::lists::{Given, ListFilter};
 use crate::web::pages::explanation::Explanation;
-use crate::web::pages::{Frame, Pager, RequestView, Section, respond, words};
+use crate::web::pages::filters::Filters;
+use crate::web::pages::listing::{self, Empty, ListView};
+use crate::web::pages::{Frame, RequestView, Section, respond, words};
 use crate::web::reads::{read, read_one};
 use crate::web::state::AppState;
+use crate::web::viewer::Viewer;
 
 /// Counts, the kept refusals and the strays.
 #[derive(Template)]
@@ -19,12 +23,18 @@ use crate::web::state::AppState;
 pub struct RefusalsPage {
     pub frame: Frame,
     pub counts: Vec<RefusalCount>,
-    pub refusals: Vec<RefusalRecord>,
-    pub pager: Pager,
+    pub filters: Filters,
+    pub list: ListView<RefusalRecord>,
     pub strays: Vec<StrayRecord>,
     pub strays_total: u64,
     /// The URL that is registered rightly, to compare strays with.
     pub endpoint: String,
+}
+
+impl RefusalsPage {
+    fn strays_text(&self) -> String {
+        (self.frame.texts.arrivals.strays_lead)(self.strays_total)
+    }
 }
 
 /// Answers `/refusals`.
@@ -32,23 +42,28 @@ pub async fn list(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
-    let query = PlainQuery::parse(List::Refusals, request.query_string())?;
-    let page = query.page;
-    let (listing, counts, strays, attention) = read(&state, move |store| {
-        let listing = store.page_refusals(page)?;
-        let counts = store.refusal_counts()?;
-        Ok((listing, counts, store.strays()?, store.attention()?))
+    let given = Given::parse(request.query_string(), RefusalFilter::KNOWN)?;
+    if let Some(response) = listing::tidied::<RefusalFilter>(&request, &state, &given) {
+        return Ok(response);
+    }
+    let loaded = listing::load::<RefusalFilter>(&state, given).await?;
+    let (counts, (strays, strays_total)) = read(&state, |store| {
+        Ok((store.refusal_counts()?, store.strays()?))
     })
     .await?;
-    let next = listing.next.map(|key| encode_cursor(List::Refusals, key));
-    let frame = Frame::new(&state, Section::Refusals, "Refusals", attention);
+    let title = Viewer::of(&request, state.zone)
+        .texts()
+        .lists
+        .refusals
+        .title;
+    let frame = Frame::new(&request, &state, Section::Refusals, title, loaded.attention);
     respond(&RefusalsPage {
-        frame: frame.with_json(query.given.link("/refusals.json")),
+        filters: Filters::of::<RefusalFilter>(&loaded.view.given, &frame),
+        frame: frame.with_json(loaded.json),
         counts,
-        refusals: listing.items,
-        pager: Pager::new("/refusals", &query.given, next),
-        strays: strays.0,
-        strays_total: strays.1,
+        list: loaded.view,
+        strays,
+        strays_total,
         endpoint: state.endpoint.clone(),
     })
 }
@@ -73,6 +88,11 @@ impl RefusalPage {
             refusal: detail.refusal,
         }
     }
+
+    fn size_text(&self) -> String {
+        let size = words::bytes_text(&self.refusal.body_bytes);
+        (self.frame.texts.arrivals.body_read)(&size)
+    }
 }
 
 /// Answers `/refusals/{id}`.
@@ -84,8 +104,9 @@ pub async fn show(
     Given::parse(request.query_string(), &[])?;
     let detail = read_one(&state, What::Refusal, &id, Store::find_refusal).await?;
     let attention = read(&state, Store::attention).await?;
-    let title = format!("Refused push {}", detail.refusal.id);
-    let frame = Frame::new(&state, Section::Refusals, &title, attention);
+    let texts = Viewer::of(&request, state.zone).texts();
+    let title = (texts.arrivals.refusal_title)(detail.refusal.id);
+    let frame = Frame::new(&request, &state, Section::Refusals, title, attention);
     let json = format!("/refusals/{}.json", detail.refusal.id);
     respond(&RefusalPage::of(frame.with_json(json), detail))
 }

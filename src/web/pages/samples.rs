@@ -14,8 +14,11 @@ use crate::notification::source::SourceId;
 use crate::store::records::{
     ActivityRecord, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail,
     JobRecord, RefusalDetail, RefusalRecord, RunDetail, RunOutcome, RunRecord, TimeSource,
-    WorkflowName, WorkflowRecord,
+    WorkflowName,
 };
+use crate::web::pages::detail::MessageView;
+use crate::web::pages::job::Found;
+use crate::web::pages::message::shown;
 
 /// Ends attributes, elements and comments, opens a script, and is an address that runs.
 pub(crate) const NASTY: &str = "javascript:alert(1)//\"'></td></pre><!--<script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}&amp;\u{202e}";
@@ -49,6 +52,7 @@ pub(crate) fn job() -> JobRecord {
         queue: nasty(),
         run: nasty(),
         workflow: nasty(),
+        workflow_name: nasty(),
         job_type: nasty(),
         state: JobState::Failed,
         raw_state: nasty(),
@@ -143,17 +147,6 @@ pub(crate) fn run_detail() -> RunDetail {
     }
 }
 
-pub(crate) fn workflow() -> WorkflowRecord {
-    WorkflowRecord {
-        id: NASTY.to_owned(),
-        name: nasty(),
-        owner: NASTY.to_owned(),
-        region: NASTY.to_owned(),
-        last_event_at: AT,
-        latest: vec![run()],
-    }
-}
-
 pub(crate) fn delivery() -> DeliveryRecord {
     DeliveryRecord {
         id: 7,
@@ -216,6 +209,25 @@ pub(crate) fn job_detail() -> JobDetail {
         job: job(),
         events: events(),
         deliveries: vec![delivery()],
+    }
+}
+
+/// Two messages on the page of a job or run.
+pub(crate) fn messages() -> Vec<MessageView> {
+    let of = |is_last| MessageView {
+        delivery: 7,
+        received_at: AT,
+        shown: shown(NASTY.as_bytes()),
+        is_last,
+    };
+    vec![of(true), of(false)]
+}
+
+pub(crate) fn found_job() -> Found {
+    Found {
+        detail: job_detail(),
+        activity: Some(activity()),
+        messages: messages(),
     }
 }
 

@@ -1,18 +1,13 @@
 //! What the pages of runs, activities and events show beyond what holds for every page.
 
-use askama::Template;
 use scraper::{Html, Selector};
 
 use crate::notification::event::JobState;
-use crate::store::records::{ActivityRecord, RunOutcome, RunRecord, WorkflowName};
-use crate::web::lists::{Given, encoded};
-use crate::web::pages::Pager;
-use crate::web::pages::jobs::JobsPage;
-use crate::web::pages::runs::RunsPage;
+use crate::store::records::{ActivityRecord, RunOutcome, RunRecord};
 use crate::web::pages::samples::{self, NASTY};
-use crate::web::pages::tests::{count, frame, page_called, run_page};
+use crate::web::pages::tests::{count, page_called, run_page};
 
-fn texts(page: &Html, selector: &str) -> Vec<String> {
+pub(super) fn texts(page: &Html, selector: &str) -> Vec<String> {
     let selector = Selector::parse(selector).unwrap();
     page.select(&selector)
         .map(|element| element.text().collect::<String>().trim().to_owned())
@@ -21,15 +16,7 @@ fn texts(page: &Html, selector: &str) -> Vec<String> {
 
 #[test]
 fn nasty_ids_and_names_are_one_part_of_each_link_on_the_pages_of_runs() {
-    for name in [
-        "overview",
-        "jobs",
-        "job",
-        "runs",
-        "run",
-        "activities",
-        "events",
-    ] {
+    for name in ["jobs", "job", "runs", "run", "activities", "events"] {
         let page = page_called(name);
         let links = Selector::parse("td a, dd a").unwrap();
         let mut seen = 0;
@@ -38,8 +25,8 @@ fn nasty_ids_and_names_are_one_part_of_each_link_on_the_pages_of_runs() {
             let (_, given) = address
                 .split_once("/runs/")
                 .or_else(|| address.split_once("/jobs/"))
-                .or_else(|| address.split_once("?workflow="))
-                .or_else(|| address.split_once("?queue="))
+                .or_else(|| address.split_once("/workflows/"))
+                .or_else(|| address.split_once("/queues/"))
                 .or_else(|| address.split_once("?code="))
                 .or_else(|| address.split_once("/deliveries/"))
                 .unwrap_or_else(|| panic!("{name}: {address}"));
@@ -47,62 +34,6 @@ fn nasty_ids_and_names_are_one_part_of_each_link_on_the_pages_of_runs() {
             seen += 1;
         }
         assert!(seen > 0, "{name}");
-    }
-}
-
-#[test]
-fn a_job_of_a_run_shows_its_workflow_where_others_have_their_queue() {
-    let page = page_called("jobs");
-    let workflow = format!(
-        "td[data-label=Workflow] a[href='/runs?workflow={}']",
-        encoded(NASTY)
-    );
-    assert_eq!(count(&page, "td[data-label=Queue] a"), 1);
-    assert_eq!(count(&page, &workflow), 1);
-    assert_eq!(count(&page, "td[data-label=Run] a"), 2);
-}
-
-#[test]
-fn a_list_without_runs_has_no_column_for_them() {
-    let mut job = samples::job();
-    job.run = None;
-    let page = JobsPage {
-        frame: frame(),
-        jobs: vec![job],
-        given: Given::default(),
-        pager: Pager::default(),
-    };
-    let page = Html::parse_document(&page.render().unwrap());
-    assert_eq!(count(&page, "td[data-label=Run]"), 0);
-    assert_eq!(count(&page, "thead th"), count(&page, "tbody td"));
-}
-
-#[test]
-fn every_outcome_has_an_icon_and_a_colour_of_its_own_and_its_word() {
-    let mut icons = Vec::new();
-    for outcome in RunOutcome::ALL {
-        let run = RunRecord {
-            outcome,
-            ..samples::run()
-        };
-        let page = RunsPage {
-            frame: frame(),
-            runs: vec![run],
-            given: Given::default(),
-            pager: Pager::default(),
-        };
-        let page = Html::parse_document(&page.render().unwrap());
-        let badge = format!("td .state-{}", outcome.word());
-        assert_eq!(texts(&page, &badge), [outcome.word()]);
-        let svg = Selector::parse("td .state svg").unwrap();
-        icons.push(page.select(&svg).next().unwrap().inner_html());
-    }
-    icons.sort();
-    icons.dedup();
-    assert_eq!(icons.len(), RunOutcome::ALL.len());
-    let style = include_str!("../../../static/style.css");
-    for outcome in RunOutcome::ALL {
-        assert!(style.contains(&format!(".state-{}", outcome.word())));
     }
 }
 
@@ -175,39 +106,5 @@ fn each_owners_run_of_one_id_is_shown() {
             format!("Run of owner {NASTY}"),
             "Run of owner second".to_owned()
         ]
-    );
-}
-
-#[test]
-fn a_workflow_without_an_id_is_named_and_leads_nowhere() {
-    let run = RunRecord {
-        workflow: WorkflowName {
-            id: None,
-            name: Some("示例".to_owned()),
-        },
-        ..samples::run()
-    };
-    let page = RunsPage {
-        frame: frame(),
-        runs: vec![run],
-        given: Given::default(),
-        pager: Pager::default(),
-    };
-    let page = Html::parse_document(&page.render().unwrap());
-    assert_eq!(texts(&page, "td[data-label=Workflow]"), ["示例"]);
-    assert_eq!(count(&page, "td[data-label=Workflow] a"), 0);
-}
-
-#[test]
-fn an_event_that_was_not_understood_shows_its_reason_and_leads_to_its_delivery() {
-    let page = page_called("events");
-    let rows = Selector::parse("tbody tr").unwrap();
-    let row = page.select(&rows).next_back().unwrap();
-    let row = Html::parse_fragment(&format!("<table>{}</table>", row.html()));
-    assert_eq!(texts(&row, "td[data-label=Event]"), ["unrecognized"]);
-    assert_eq!(texts(&row, "td[data-label=Of]"), [NASTY]);
-    assert_eq!(
-        count(&row, "td[data-label=Delivery] a[href='/deliveries/7']"),
-        1
     );
 }

@@ -3,10 +3,11 @@
 //! It reads nothing from the store, so that it can be shown when the store is the trouble, and to a
 //! request that may not see anything.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
-use crate::web::error::Answer;
+use crate::web::error::{Answer, Asked};
 use crate::web::pages::{CONTENT_TYPE, Frame, Section};
 
 /// An error.
@@ -16,20 +17,36 @@ pub struct TroublePage {
     pub frame: Frame,
     pub status: u16,
     pub detail: String,
+    /// The same address without its parameters, if they are what is wrong.
+    pub list: Option<String>,
+}
+
+impl TroublePage {
+    fn status_text(&self) -> String {
+        (self.frame.texts.trouble.status)(self.status)
+    }
 }
 
 /// Finishes `response` with the page of `answer`.
-pub fn respond(mut response: HttpResponseBuilder, answer: Answer, is_test: bool) -> HttpResponse {
+pub fn respond(mut response: HttpResponseBuilder, answer: Answer, asked: &Asked) -> HttpResponse {
     let page = TroublePage {
         frame: Frame {
             title: answer.title.to_owned(),
             section: Section::Nowhere,
-            is_test,
+            is_test: asked.is_test,
             attention: None,
             json: None,
+            viewer: asked.viewer,
+            texts: asked.viewer.texts(),
+            now: asked.now,
+            here: asked.here.clone(),
         },
         status: answer.status.as_u16(),
         detail: answer.detail,
+        list: (answer.status == StatusCode::BAD_REQUEST)
+            .then(|| asked.here.split_once('?'))
+            .flatten()
+            .map(|(path, _)| path.to_owned()),
     };
     match page.render() {
         Ok(html) => response.content_type(CONTENT_TYPE).body(html),

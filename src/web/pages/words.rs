@@ -1,39 +1,13 @@
-//! How the pages say things: times, lengths of time, sizes, addresses, reasons.
+//! How the pages say things that are the same in every language: sizes, addresses, names.
 //!
-//! Templates call these. Everything here returns text that is still to be escaped; times are in UTC
-//! and each page says so.
+//! Templates call these. Everything here returns text that is still to be escaped. What differs by
+//! language is in `web/texts/`; times and lengths of time are the frame's.
 
-use crate::clock::Timestamp;
-use crate::mps::failure;
 use crate::notification::event::{JobState, MediaObject};
-use crate::store::records::{
-    ActivityRecord, EventRecord, TimeSource, WorkflowName, WorkflowRecord,
-};
+use crate::notification::reason::RefusalReason;
+use crate::store::records::{ActivityRecord, EventRecord, JobRecord, RunRecord, WorkflowName};
+use crate::web::asked;
 use crate::web::lists::encoded;
-
-/// Returns `2024-05-06 08:00:01`, for people; the `datetime` attribute beside has the milliseconds.
-pub fn clock_text(at: &Timestamp) -> String {
-    let text = at.to_string();
-    match text.split_once('.') {
-        Some((seconds, _)) => seconds.replace('T', " "),
-        None => text,
-    }
-}
-
-/// Returns a length of time to about two digits, such as `0.4 s`, `2 min 10 s`, `3 h 5 min`.
-pub fn duration_text(ms: &i64) -> String {
-    let sign = if *ms < 0 { "−" } else { "" };
-    let ms = ms.unsigned_abs();
-    let seconds = ms / 1_000;
-    let text = match seconds {
-        0..10 => format!("{seconds}.{} s", ms % 1_000 / 100),
-        10..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-    };
-    format!("{sign}{text}")
-}
 
 /// Returns a size such as `512 B`, `1.5 KiB`.
 pub fn bytes_text(bytes: &u64) -> String {
@@ -56,36 +30,39 @@ pub fn count_text(count: &u64, noun: &str) -> String {
     }
 }
 
-/// Returns the caption of a queue's table.
-pub fn latest_text(queue: &str) -> String {
-    format!("Latest jobs of queue {queue}")
-}
-
-/// Returns the caption of a workflow's table.
-pub fn latest_runs_text(workflow: &str) -> String {
-    format!("Latest runs of workflow {workflow}")
-}
-
-/// Returns how many activities there are and how many of them failed.
-pub fn activities_text(activities: &[ActivityRecord]) -> String {
+/// Returns how many of the activities failed.
+pub fn failed_among(activities: &[ActivityRecord]) -> u64 {
     let is_failed = |activity: &&ActivityRecord| activity.state == JobState::Failed;
-    let failed = activities.iter().filter(is_failed).count();
-    match (failed, activities.len()) {
-        (0, all) => format!("{all}"),
-        (failed, all) => format!("{failed} of {all} failed"),
-    }
+    activities.iter().filter(is_failed).count() as u64
+}
+
+/// Tells whether an activity's type says more than its name.
+pub fn says_more(activity: &ActivityRecord) -> bool {
+    !activity.activity_type.is_empty() && activity.activity_type != activity.name
+}
+
+/// Tells whether another owner has a job of the same id among these.
+pub fn shares_id(jobs: &[JobRecord], job: &JobRecord) -> bool {
+    let mut others = jobs.iter();
+    others.any(|other| other.id == job.id && other.owner != job.owner)
+}
+
+/// Tells whether another owner has a run of the same id among these.
+pub fn shares_run_id(runs: &[RunRecord], run: &RunRecord) -> bool {
+    let mut others = runs.iter();
+    others.any(|other| other.id == run.id && other.owner != run.owner)
+}
+
+/// Returns what the workflow of a job is called: its name, else its id.
+pub fn job_workflow_text(job: &JobRecord) -> &str {
+    let name = job.workflow_name.as_deref().filter(|name| !name.is_empty());
+    name.or(job.workflow.as_deref()).unwrap_or_default()
 }
 
 /// Returns what a workflow is called: its name, else its id.
 pub fn workflow_text(workflow: &WorkflowName) -> Option<&str> {
     let name = workflow.name.as_deref().filter(|name| !name.is_empty());
     name.or(workflow.id.as_deref())
-}
-
-/// Returns what a workflow of the overview is called.
-pub fn known_workflow_text(workflow: &WorkflowRecord) -> &str {
-    let name = workflow.name.as_deref().filter(|name| !name.is_empty());
-    name.unwrap_or(&workflow.id)
 }
 
 /// Returns what else there is to say of an event in a list: which activity it is of, or why it was
@@ -102,33 +79,36 @@ pub fn event_text(event: &EventRecord) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
-/// Returns where an event's time came from, for behind the time.
-pub fn time_source_text(from: &TimeSource) -> &'static str {
-    match from {
-        TimeSource::Message => "from the message",
-        TimeSource::Envelope => "publish time of the envelope",
-        TimeSource::Arrival => "when it arrived; nothing else said",
-    }
-}
-
 /// Returns the address of a job's page.
 pub fn job_link(id: &str) -> String {
-    format!("/jobs/{}", encoded(id))
+    asked::job_link(id)
 }
 
-/// Returns the address of the list of a queue's jobs.
+/// Returns the address of a queue's page, or of the list of its jobs where a path cannot say its name:
+/// `.` and `..` are taken off by browsers, and `x.json` asks for the JSON of `x`.
 pub fn queue_link(name: &str) -> String {
-    format!("/jobs?queue={}", encoded(name))
+    match segment(name) {
+        Some(segment) => format!("/queues/{segment}"),
+        None => format!("/jobs?queue={}", encoded(name)),
+    }
 }
 
 /// Returns the address of a run's page.
 pub fn run_link(id: &str) -> String {
-    format!("/runs/{}", encoded(id))
+    asked::run_link(id)
 }
 
-/// Returns the address of the list of a workflow's runs.
+/// Returns the address of a workflow's page, or of the list of its runs; see [`queue_link`].
 pub fn workflow_link(id: &str) -> String {
-    format!("/runs?workflow={}", encoded(id))
+    match segment(id) {
+        Some(segment) => format!("/workflows/{segment}"),
+        None => format!("/runs?workflow={}", encoded(id)),
+    }
+}
+
+fn segment(name: &str) -> Option<String> {
+    let is_lost = matches!(name, "" | "." | "..") || name.strip_suffix(".json").is_some();
+    (!is_lost).then(|| encoded(name))
 }
 
 /// Returns the address of the list of activities that failed with `code`.
@@ -136,9 +116,14 @@ pub fn activity_code_link(code: &str) -> String {
     format!("/activities?code={}", encoded(code))
 }
 
-/// Returns what usually is behind `code`, if that is known.
-pub fn hint(code: &str) -> Option<&'static str> {
-    failure::hint(code)
+/// Returns a failure code in the parts between which it may break over lines.
+pub fn code_parts(code: &str) -> impl Iterator<Item = &str> {
+    code.split_inclusive('.')
+}
+
+/// Returns the address of the kept pushes that were refused for `reason`.
+pub fn refusals_link(reason: &RefusalReason) -> String {
+    format!("/refusals?reason={}#kept", reason.word())
 }
 
 /// Returns the address of the list of jobs that failed with `code`.
@@ -163,24 +148,6 @@ mod tests {
     use crate::web::pages::samples;
 
     #[test]
-    fn lengths_of_time_are_short_and_true() {
-        let cases = [
-            (0, "0.0 s"),
-            (449, "0.4 s"),
-            (-1_200, "−1.2 s"),
-            (9_999, "9.9 s"),
-            (59_999, "59 s"),
-            (130_000, "2 min 10 s"),
-            (11_100_000, "3 h 5 min"),
-            (187_200_000, "2 d 4 h"),
-            (i64::MIN, "−106751991167 d 7 h"),
-        ];
-        for (ms, expected) in cases {
-            assert_eq!(duration_text(&ms), expected, "{ms}");
-        }
-    }
-
-    #[test]
     fn sizes_are_short_and_true() {
         let cases = [
             (1_023, "1023 B"),
@@ -192,32 +159,6 @@ mod tests {
             assert_eq!(bytes_text(&bytes), expected, "{bytes}");
         }
         assert!(bytes_text(&u64::MAX).ends_with("MiB"));
-    }
-
-    #[test]
-    fn times_are_cut_to_the_second_and_odd_ones_are_still_shown() {
-        assert_eq!(
-            clock_text(&Timestamp(1_714_982_531_126)),
-            "2024-05-06 08:02:11"
-        );
-        assert_eq!(clock_text(&Timestamp(i64::MAX)), i64::MAX.to_string());
-    }
-
-    #[test]
-    fn the_failed_among_the_activities_are_counted() {
-        let with = |state| ActivityRecord {
-            state,
-            ..samples::activity()
-        };
-        let cases = [
-            (vec![], "0"),
-            (vec![JobState::Succeeded, JobState::Cancelled], "2"),
-            (vec![JobState::Succeeded, JobState::Failed], "1 of 2 failed"),
-        ];
-        for (states, expected) in cases {
-            let activities: Vec<_> = states.into_iter().map(with).collect();
-            assert_eq!(activities_text(&activities), expected);
-        }
     }
 
     #[test]
@@ -261,10 +202,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_no_path_can_say_leads_to_the_list() {
+        for name in ["", ".", "..", "x.json"] {
+            assert_eq!(queue_link(name), format!("/jobs?queue={name}"));
+            assert_eq!(workflow_link(name), format!("/runs?workflow={name}"));
+        }
+    }
+
+    #[test]
     fn an_id_stays_one_segment_of_its_link() {
         assert_eq!(job_link("a/b?c#\"é"), "/jobs/a%2Fb%3Fc%23%22%C3%A9");
         assert_eq!(run_link("a/b?c#\"é"), "/runs/a%2Fb%3Fc%23%22%C3%A9");
-        assert_eq!(workflow_link("a&b=c"), "/runs?workflow=a%26b%3Dc");
+        assert_eq!(workflow_link("a&b/c"), "/workflows/a%26b%2Fc");
+        assert_eq!(queue_link("a?b#c"), "/queues/a%3Fb%23c");
         assert_eq!(activity_code_link("a&b=c"), "/activities?code=a%26b%3Dc");
     }
 }
