@@ -26,6 +26,10 @@ const SHELL: &str = "chromedriver --port=0 & exec >&-; read _; kill 0";
 /// Longer than anything may take, the start of Chromium on a busy machine among it.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// It takes a port that is free for one family of addresses, and gives up if a test's server has it
+/// in the other by then.
+const STARTS_MAX: u32 = 5;
+
 /// How long chromedriver waits for a page to load or an element to be there, in milliseconds; below
 /// [`DEADLINE`], so that it is chromedriver that says what is missing.
 const PAGE_LOAD_MS: u64 = 30_000;
@@ -74,17 +78,10 @@ pub(super) struct Refusal {
 
 impl Driver {
     pub(super) fn start() -> Driver {
-        let mut command = Command::new("sh");
-        command.args(["-c", SHELL]).env("TZ", "UTC");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut shell = command.process_group(0).spawn().unwrap();
-        let port = announced_port(&mut shell).unwrap_or_else(|| {
-            let _ = shell.wait();
-            panic!(
-                "chromedriver does not start: `tests/run` installs it on Debian, and \
-                 `cargo test -- --skip browser::` leaves out what needs it"
-            )
-        });
+        let (shell, port) = (0..STARTS_MAX).find_map(|_| started()).expect(
+            "chromedriver does not start: `tests/run` installs it on Debian, and \
+             `cargo test -- --skip browser::` leaves out what needs it",
+        );
         let profile = tempfile::tempdir().unwrap();
         let capabilities = capabilities(profile.path());
         let mut driver = Driver {
@@ -148,6 +145,19 @@ impl Drop for Driver {
         drop(self.shell.stdin.take());
         let _ = self.shell.wait();
     }
+}
+
+/// Starts chromedriver; `None` if it ends before it has a port.
+fn started() -> Option<(Child, u16)> {
+    let mut command = Command::new("sh");
+    command.args(["-c", SHELL]).env("TZ", "UTC");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut shell = command.process_group(0).spawn().unwrap();
+    let port = announced_port(&mut shell);
+    if port.is_none() {
+        let _ = shell.wait();
+    }
+    Some((shell, port?))
 }
 
 /// Returns the port that chromedriver says it listens on, or `None` if it ends without.
