@@ -13,6 +13,7 @@ pub mod timeline;
 pub mod signature;
 pub mod store;
 
+pub mod export;
 pub mod ingest;
 pub mod push;
 

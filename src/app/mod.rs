@@ -5,7 +5,7 @@
 //! connections, the requests under way are answered, the writer commits what is in its inbox, the
 //! log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
 //!
-//! `demo.rs` and `rebuild.rs` work on a database without any server; `living.rs` serves a made-up
+//! `demo.rs`, `rebuild.rs` and `import.rs` work on a database without any server; `living.rs` serves a made-up
 //! platform.
 
 use std::io;
@@ -34,6 +34,7 @@ use crate::web::receiver::{self, InFlight, Paths};
 use crate::web::state::AppState;
 
 pub mod demo;
+pub mod import;
 pub mod living;
 pub mod rebuild;
 pub mod scratch;

@@ -18,6 +18,9 @@ use crate::store::lock;
 
 mod admit;
 mod demo;
+mod export;
+mod import;
+mod output;
 mod push;
 mod rebuild;
 mod serve;
@@ -43,6 +46,10 @@ enum Command {
     Admit(admit::Admit),
     /// Show a made-up platform at work: a day of pushes, then some more each minute.
     Demo(demo::Demo),
+    /// Take a list out, whole: CSV, JSON lines, JSON, `CloudEvents`.
+    Export(Box<export::Export>),
+    /// Bring another sink's deliveries in, so that two make one history.
+    Import(import::Import),
     /// Read every message that is kept again, and fold everything again.
     Rebuild(rebuild::Rebuild),
 }
@@ -82,6 +89,8 @@ pub fn run() -> ExitCode {
         Command::Verify(command) => verify::run(&command),
         Command::Admit(command) => admit::run(&command),
         Command::Demo(command) => demo::run(&command),
+        Command::Export(command) => export::run(&command),
+        Command::Import(command) => import::run(&command),
         Command::Rebuild(command) => rebuild::run(&command),
     };
     match result {

@@ -120,7 +120,8 @@ impl Shown {
     }
 }
 
-fn write_over(text: &str) {
+/// Replaces the line that a terminal shows.
+pub(super) fn write_over(text: &str) {
     // To the start of the line, the text, and away with what stood behind it. A terminal that has
     // gone is no reason to stop.
     let _ = write!(io::stderr(), "\r{text}\x1b[K");

@@ -34,6 +34,7 @@ use crate::store::{
 };
 
 pub mod decide;
+pub mod import;
 pub mod made_up;
 pub mod rebuild;
 
@@ -81,7 +82,7 @@ pub struct Ingest {
     verifier: Arc<Verifier>,
     doors: Doors,
     explanations: HashMap<(SourceId, RefusalReason), Throttle>,
-    /// Taken by the one rebuild there may be.
+    /// Taken by the one rebuild or import there may be.
     rebuilding: Arc<Mutex<()>>,
     clock: Clock,
 }

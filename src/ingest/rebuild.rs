@@ -110,7 +110,7 @@ pub struct Difference {
 /// Why a rebuild did not come to its end. What it did until then stays, and does no harm.
 #[derive(Debug, Error)]
 pub enum RebuildError {
-    #[error("a rebuild is under way already; wait for its end")]
+    #[error("a rebuild or an import is under way already; wait for its end")]
     UnderWay,
     #[error("nobody is waiting for the rebuild any more")]
     Left,
@@ -333,7 +333,9 @@ impl Rebuild {
 }
 
 /// Writes a piece, and waits while pushes have filled the inbox: they go first.
-async fn patiently<R>(write: impl AsyncFn() -> Result<R, WriteError>) -> Result<R, WriteError> {
+pub(super) async fn patiently<R>(
+    write: impl AsyncFn() -> Result<R, WriteError>,
+) -> Result<R, WriteError> {
     let mut tries = 1;
     loop {
         match write().await {

@@ -11,6 +11,8 @@
 //! bits, and one by force would need a second preimage, or would only merge messages of the same
 //! attacker.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
@@ -21,6 +23,7 @@ use crate::notification::event::Event;
 use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
 use crate::store::event_rows::{EventRow, Filing, Lane};
+use crate::store::import::Imported;
 use crate::store::inbox::Context;
 use crate::store::records::RowId;
 use crate::store::values::count;
@@ -42,6 +45,8 @@ const COUNT_DUPLICATE: &str = "
     RETURNING id, message_sha256 <> ?3";
 
 const SELECT_DIFFERENT: &str = "SELECT id FROM delivery WHERE key = ?1 AND message_sha256 <> ?2";
+
+const SELECT_IS_DIFFERENT: &str = "SELECT message_sha256 <> ?2 FROM delivery WHERE key = ?1";
 
 const INSERT_CAPTURE: &str =
     "INSERT INTO delivery_capture (delivery, head, body) VALUES (?1, ?2, ?3)";
@@ -97,6 +102,32 @@ pub(super) fn append(
         None => count_duplicate(tx, batch, arrival.delivery.received_at, key, message_sha256)?,
     };
     Ok(Ok(appended))
+}
+
+/// Writes arrivals of another sink whose keys are not there. What is there stays as it is, and nothing
+/// is counted on it: no push has come again.
+pub(super) fn import(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    batch: &mut Batch,
+    arrivals: &Arc<Vec<Arrival>>,
+) -> rusqlite::Result<Result<Imported, WriteError>> {
+    let mut imported = Imported::default();
+    for arrival in arrivals.iter() {
+        let key = delivery_key(&arrival.region, &arrival.notification);
+        let sha256: [u8; 32] = Sha256::digest(&arrival.notification.message).into();
+        let mut select = tx.prepare_cached(SELECT_IS_DIFFERENT)?;
+        let is_different = select.query_row(params![key, sha256], |row| row.get(0));
+        match is_different.optional()? {
+            Some(true) => imported.different += 1,
+            Some(false) => imported.known += 1,
+            None => match append(tx, ctx, batch, arrival)? {
+                Ok(_) => imported.stored += 1,
+                Err(error) => return Ok(Err(error)),
+            },
+        }
+    }
+    Ok(Ok(imported))
 }
 
 /// Hashes what makes a message the same one. Each field goes in with its length, so that no two

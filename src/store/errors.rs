@@ -33,6 +33,17 @@ pub enum OpenError {
         found: usize,
         known: usize,
     },
+    /// Only where nothing may be written: else it is migrated.
+    #[error(
+        "{} has schema {found}, and this mpsink reads {known}; start `mpsink serve` on it once, which \
+         brings it up to date",
+        path.display()
+    )]
+    Older {
+        path: PathBuf,
+        found: usize,
+        known: usize,
+    },
     #[error(
         "{} holds test pushes and is no record; start with --try, or name another database",
         path.display()

@@ -6,16 +6,15 @@
 //! pool of read-only connections that page by key. Everything is in the domain's words; nothing of
 //! SQLite shows in a signature, so that another engine could stand here.
 //!
-//! Reading order: the types and writing verbs here; `inbox.rs` and `writer.rs`, how a command gets on disk;
-//! `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each command writes; `fold.rs`,
-//! `fold_run.rs`, `jobs.rs` and `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs` and
-//! `words.rs`, what is kept beside them; `rebuild/`, how all that comes from the events again;
-//! `readers/`, the reading verbs and a file for each list; `open.rs`, `lock.rs` and `files.rs`, what
-//! the database stands on.
+//! Reading order: the types and writing verbs here; `inbox.rs` and `writer.rs`, how a command gets on
+//! disk; `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each writes; `fold.rs`, `fold_run.rs`,
+//! `jobs.rs`, `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`, what is kept
+//! beside; `rebuild/`, how it all comes from the events again; `readers/`, the reading verbs and a file
+//! for each list; `open.rs`, `reading.rs`, `lock.rs`, `files.rs`, what the database stands on;
+//! `import.rs`, how another one comes in.
 //!
 //! Noted refusals and strays do not come through the inbox, so that a flood of them never takes a
-//! good push's place: they are gathered in memory (`notes.rs`) and written by the same thread, a
-//! few at a time.
+//! good push's place: `notes.rs` gathers them in memory, and the same thread writes a few at a time.
 //!
 //! Deliberately not here: what is let in (`ingest` decides), and what a message says (`mps`). The
 //! message itself is not kept: it is read again from the body.
@@ -49,11 +48,13 @@ use crate::store::writer::{Ended, Writer};
 
 pub mod errors;
 pub mod filters;
+pub mod import;
 pub mod lane_records;
 pub mod lock;
 pub mod rebuild;
 pub mod records;
 pub mod rollups;
+pub mod scan_records;
 
 mod append;
 mod batch;
@@ -69,6 +70,7 @@ mod notes;
 mod open;
 mod queues;
 mod readers;
+mod reading;
 mod refusals;
 mod runs;
 mod sources;
@@ -133,8 +135,7 @@ pub struct WorkflowRule {
     pub stale_after_ms: i64,
 }
 
-/// When a run of a workflow without a rule is stale. Our guess: the vendor says nowhere how long a
-/// run may take.
+/// When a run of a workflow without a rule is stale. Our guess: the vendor does not say.
 pub const STALE_AFTER_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// What [`Store::open`] found.
@@ -235,17 +236,17 @@ pub struct NewRefusal {
     pub explanation: String,
 }
 
-/// A push of SMQ's kind to a path of no source, without its body.
+/// A push of SMQ's kind to a path of no source.
 pub struct NewStray {
     pub target: String,
     pub headers: Headers,
     pub received_at: Timestamp,
 }
 
-/// The most of a refused push's body that is kept: enough to see what it was.
+/// The most of a refused push's body that is kept.
 pub const REFUSED_BODY_BYTES_MAX: usize = 4 * 1024;
 
-/// A certificate that has verified a push, kept so that a restart needs no network.
+/// A certificate that has verified a push; with it a restart needs no network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptCertificate {
     pub url: String,
@@ -292,8 +293,7 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Locks, also after a panic elsewhere: what these mutexes guard is whole between any two
-/// statements.
+/// Locks, also after a panic elsewhere: what these guard is whole between any two statements.
 fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

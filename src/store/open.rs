@@ -62,15 +62,7 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened)
             path: path.to_owned(),
             source: source.into(),
         })?;
-    let unusable = |source: rusqlite::Error| match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => OpenError::NotOurs {
-            path: path.to_owned(),
-        },
-        _ => OpenError::Unusable {
-            path: path.to_owned(),
-            source: source.into(),
-        },
-    };
+    let unusable = |source| unusable(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags).map_err(unusable)?;
     conn.busy_timeout(WRITER_WAIT_MAX).map_err(unusable)?;
@@ -90,6 +82,50 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened)
     look(&conn).map_err(unusable)?;
     let is_new = found.is_empty;
     Ok((conn, Opened { is_new }))
+}
+
+/// Returns what the database at `path` is for, if it can be read as it is. Writes nothing, and makes no
+/// file.
+pub(super) fn look_beside(path: &Path) -> Result<Purpose, OpenError> {
+    require_sqlite(rusqlite::version_number())?;
+    let unusable = |source| unusable(path, source);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    conn.busy_timeout(WRITER_WAIT_MAX).map_err(unusable)?;
+    let found = look(&conn).map_err(unusable)?;
+    check_readable(&found, path)
+}
+
+fn check_readable(found: &Found, path: &Path) -> Result<Purpose, OpenError> {
+    let purpose = match found.purpose.as_deref() {
+        Some("try") => Purpose::Try,
+        _ => Purpose::Record,
+    };
+    if found.is_empty {
+        return Err(OpenError::NotOurs {
+            path: path.to_owned(),
+        });
+    }
+    check(found, path, purpose)?;
+    if found.schema < MIGRATIONS.len() {
+        return Err(OpenError::Older {
+            path: path.to_owned(),
+            found: found.schema,
+            known: MIGRATIONS.len(),
+        });
+    }
+    Ok(purpose)
+}
+
+fn unusable(path: &Path, source: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path },
+        _ => OpenError::Unusable {
+            path,
+            source: source.into(),
+        },
+    }
 }
 
 /// Makes the file, readable by its owner alone, if it is not there. SQLite gives its log the same
@@ -290,6 +326,18 @@ mod tests {
             shown.contains(&format!("knows {}", MIGRATIONS.len())),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn an_older_schema_is_not_read_as_it_is() {
+        let older = Found {
+            is_empty: false,
+            application_id: APPLICATION_ID,
+            schema: MIGRATIONS.len() - 1,
+            purpose: Some("record".to_owned()),
+        };
+        let error = check_readable(&older, Path::new("old.db")).unwrap_err();
+        assert!(error.to_string().contains("old.db has schema 0"), "{error}");
     }
 
     #[test]

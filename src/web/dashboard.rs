@@ -15,7 +15,7 @@ use crate::store::filters::{
 use crate::web::error::PageError;
 use crate::web::guard::guard as dashboard_guard;
 use crate::web::pages::lanes;
-use crate::web::{captures, decisions, json, pages, rebuild, settings, statics};
+use crate::web::{captures, decisions, import, json, pages, rebuild, settings, statics};
 
 /// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,
 /// and takes every path, so a receiver at the same address has to be asked before it.
@@ -72,6 +72,7 @@ pub fn scope() -> Scope<
         .service(reads("/refusals/{id}.http", captures::refusal))
         .service(reads("/refusals/{id}", pages::refusals::show))
         .service(changes("/rebuild", rebuild::rebuild))
+        .service(changes("/import", import::import))
         .service(both("/settings", pages::settings::show, settings::change))
         .service(reads("/static/style.css", statics::style))
         .service(reads("/static/charts.css", statics::charts))

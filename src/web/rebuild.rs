@@ -25,7 +25,7 @@ use crate::web::state::AppState;
 const KNOWN: &[&str] = &["dry_run"];
 
 /// Lines waiting for a reader that is slow: beyond it progress is left out, never the end.
-const LINES_MAX: usize = 16;
+pub(super) const LINES_MAX: usize = 16;
 
 /// The most characters of a wrong value that are repeated.
 const SHOWN_CHARS_MAX: usize = 40;
@@ -105,7 +105,8 @@ fn bytes_of(line: &Line) -> Bytes {
     bytes.into()
 }
 
-fn chain(error: &dyn Error) -> String {
+/// Returns an error with all of its causes.
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

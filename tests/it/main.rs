@@ -24,11 +24,15 @@ mod demo;
 #[cfg(test)]
 mod details;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod import;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]

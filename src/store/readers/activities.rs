@@ -13,6 +13,7 @@ use crate::store::readers::query::{Index, Lead, Query, Rows, Shape};
 use crate::store::readers::runs::Reading;
 use crate::store::records::{ActivityRecord, Listing, Page, PageKey, RowId};
 use crate::store::runs::activity_record;
+use crate::store::scan_records::{Scanned, Stretch};
 
 const LIST: Shape = Shape {
     columns: "id, run, owner, name, type, region, workflow, workflow_name, job, template_id, state,
@@ -32,7 +33,8 @@ pub(super) fn page(
     page: Page,
 ) -> rusqlite::Result<Listing<ActivityRecord>> {
     let read = |row: &Row<'_>| Ok((row.get("id")?, activity_record(row)?));
-    let rows: Rows<(RowId, ActivityRecord)> = query(filter).page(tx, page, read)?;
+    let rows: Rows<(RowId, ActivityRecord)> =
+        query(filter, by_index(filter)).page(tx, page, read)?;
     let listing = listing(page, rows, |(id, activity)| PageKey {
         at: activity.last_event_at,
         id: *id,
@@ -50,8 +52,23 @@ pub(super) fn page(
     })
 }
 
+/// Reads activities in the order of their numbers.
+pub(super) fn scan(
+    tx: &Transaction<'_>,
+    workflows: &Workflows,
+    filter: &ActivityFilter,
+    stretch: Stretch,
+) -> rusqlite::Result<Scanned<ActivityRecord>> {
+    let mut scanned = query(filter, Lead::Number).scan(tx, stretch, activity_record)?;
+    let mut reading = Reading::new(tx, workflows);
+    for activity in &mut scanned.items {
+        reading.rename(&activity.owner, &activity.region, &mut activity.workflow)?;
+    }
+    Ok(scanned)
+}
+
 pub(super) fn count(tx: &Transaction<'_>, filter: &ActivityFilter) -> rusqlite::Result<Counted> {
-    query(filter).count(tx)
+    query(filter, by_index(filter)).count(tx)
 }
 
 const BY_TIME: Index = Index::of("activity_by_time", &[]);
@@ -93,8 +110,12 @@ fn leading_index(filter: &ActivityFilter) -> &'static Index {
     }
 }
 
-fn query(filter: &ActivityFilter) -> Query {
-    Query::new(&LIST, Lead::Index(leading_index(filter)))
+fn by_index(filter: &ActivityFilter) -> Lead {
+    Lead::Index(leading_index(filter))
+}
+
+fn query(filter: &ActivityFilter, lead: Lead) -> Query {
+    Query::new(&LIST, lead)
         .equals("run", filter.run.clone())
         .equals("workflow", filter.workflow.clone())
         .equals("type", filter.activity_type.clone())
@@ -199,7 +220,7 @@ mod tests {
     fn no_list_scans_a_table_or_sorts_it() {
         let test = fixtures::open();
         for (filter, _) in filters() {
-            for sql in query(&filter).statements() {
+            for sql in query(&filter, by_index(&filter)).statements() {
                 fixtures::assert_by_index(&test.look(), &sql);
             }
         }

@@ -17,6 +17,7 @@ use crate::store::readers::{events, listing};
 use crate::store::records::{
     DeliveryDetail, DeliveryRecord, EventRecord, Listing, Page, PageKey, RowId,
 };
+use crate::store::scan_records::{Scanned, Stretch};
 use crate::store::values::{read_count, read_maybe_time, read_time, read_word, unreadable};
 
 // CROSS JOIN: SQLite then takes the tables in this order, and the order of the index is that of
@@ -67,25 +68,45 @@ pub(super) fn page(
     filter: &DeliveryFilter,
     page: Page,
 ) -> rusqlite::Result<Listing<DeliveryRecord>> {
-    let rows = query(filter).page(tx, page, record)?;
+    let rows = query(filter, by_index(filter)).page(tx, page, record)?;
     Ok(listing(page, rows, |row: &DeliveryRecord| PageKey {
         at: row.received_at,
         id: row.id,
     }))
 }
 
-pub(super) fn count(tx: &Transaction<'_>, filter: &DeliveryFilter) -> rusqlite::Result<Counted> {
-    query(filter).count(tx)
+/// Reads deliveries in the order of their numbers.
+pub(super) fn scan(
+    tx: &Transaction<'_>,
+    filter: &DeliveryFilter,
+    stretch: Stretch,
+) -> rusqlite::Result<Scanned<DeliveryRecord>> {
+    let query = query(filter, Lead::Number);
+    let query = match filter.only {
+        None => query,
+        Some(only) => query.and(index_of(only).condition),
+    };
+    query.scan(tx, stretch, record)
 }
 
-fn query(filter: &DeliveryFilter) -> Query {
-    let index = match filter.only {
-        None => &BY_TIME,
-        Some(DeliveryOnly::Unrecognized) => &UNRECOGNIZED,
-        Some(DeliveryOnly::Differs) => &DIFFERS,
-        Some(DeliveryOnly::Repeated) => &REPEATED,
-    };
-    Query::new(&LIST, Lead::Index(index))
+pub(super) fn count(tx: &Transaction<'_>, filter: &DeliveryFilter) -> rusqlite::Result<Counted> {
+    query(filter, by_index(filter)).count(tx)
+}
+
+fn index_of(only: DeliveryOnly) -> &'static Index {
+    match only {
+        DeliveryOnly::Unrecognized => &UNRECOGNIZED,
+        DeliveryOnly::Differs => &DIFFERS,
+        DeliveryOnly::Repeated => &REPEATED,
+    }
+}
+
+fn by_index(filter: &DeliveryFilter) -> Lead {
+    Lead::Index(filter.only.map_or(&BY_TIME, index_of))
+}
+
+fn query(filter: &DeliveryFilter, lead: Lead) -> Query {
+    Query::new(&LIST, lead)
         .of_source(filter.source.clone())
         .equals("topic", filter.topic.clone())
         .equals("format", filter.format.map(Format::word))
@@ -310,7 +331,7 @@ mod tests {
                 from: Some(NOON),
                 to: Some(NOON),
             };
-            statements.extend(query(&filter).statements());
+            statements.extend(query(&filter, by_index(&filter)).statements());
         }
         for sql in statements {
             fixtures::assert_by_index(&test.look(), &sql);

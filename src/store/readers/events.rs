@@ -9,6 +9,7 @@ use crate::store::lane_records::Counted;
 use crate::store::readers::listing;
 use crate::store::readers::query::{Index, Lead, Query, Shape};
 use crate::store::records::{EventRecord, Listing, Page, PageKey, RowId, TimeSource};
+use crate::store::scan_records::{Scanned, Stretch};
 use crate::store::values::{read_json, read_time, read_word};
 
 /// The most events one detail shows: its last ones. A job has one to five, a run's message one for
@@ -60,26 +61,38 @@ pub(super) fn page(
     filter: &EventFilter,
     page: Page,
 ) -> rusqlite::Result<Listing<EventRecord>> {
-    let rows = query(filter).page(tx, page, record)?;
+    let rows = query(filter, by_index(filter)).page(tx, page, record)?;
     Ok(listing(page, rows, |event: &EventRecord| PageKey {
         at: event.at,
         id: event.id,
     }))
 }
 
+/// Reads events in the order of their numbers.
+pub(super) fn scan(
+    tx: &Transaction<'_>,
+    filter: &EventFilter,
+    stretch: Stretch,
+) -> rusqlite::Result<Scanned<EventRecord>> {
+    query(filter, Lead::Number).scan(tx, stretch, record)
+}
+
 pub(super) fn count(tx: &Transaction<'_>, filter: &EventFilter) -> rusqlite::Result<Counted> {
-    query(filter).count(tx)
+    query(filter, by_index(filter)).count(tx)
 }
 
 const BY_TIME: Index = Index::of("event_by_time", &[]);
 const BY_KIND: Index = Index::of("event_by_kind", &["kind"]);
 
-fn query(filter: &EventFilter) -> Query {
-    let index = match filter.kind {
+fn by_index(filter: &EventFilter) -> Lead {
+    Lead::Index(match filter.kind {
         Some(_) => &BY_KIND,
         None => &BY_TIME,
-    };
-    Query::new(&LIST, Lead::Index(index))
+    })
+}
+
+fn query(filter: &EventFilter, lead: Lead) -> Query {
+    Query::new(&LIST, lead)
         .equals("kind", filter.kind.clone())
         .within(filter.from, filter.to)
 }
@@ -195,7 +208,7 @@ mod tests {
                 from: Some(NOON),
                 to: Some(NOON),
             };
-            for sql in query(&filter).statements() {
+            for sql in query(&filter, by_index(&filter)).statements() {
                 fixtures::assert_by_index(&test.look(), &sql);
             }
         }

@@ -10,6 +10,7 @@ use crate::store::readers::deliveries::read_capture;
 use crate::store::readers::listing;
 use crate::store::readers::query::{Index, Lead, Query, Shape};
 use crate::store::records::{HeldDetail, HeldRecord, Listing, Page, PageKey, RowId};
+use crate::store::scan_records::{Scanned, Stretch};
 use crate::store::values::{read_count, read_json, read_time, read_word};
 
 const LIST: Shape = Shape {
@@ -42,19 +43,28 @@ pub(super) fn page(
     filter: &HeldFilter,
     page: Page,
 ) -> rusqlite::Result<Listing<HeldRecord>> {
-    let rows = query(filter).page(tx, page, record)?;
+    let rows = query(filter, Lead::Index(&BY_TIME)).page(tx, page, record)?;
     Ok(listing(page, rows, |row: &HeldRecord| PageKey {
         at: row.received_at,
         id: row.id,
     }))
 }
 
-pub(super) fn count(tx: &Transaction<'_>, filter: &HeldFilter) -> rusqlite::Result<Counted> {
-    query(filter).count(tx)
+/// Reads them in the order of their numbers.
+pub(super) fn scan(
+    tx: &Transaction<'_>,
+    filter: &HeldFilter,
+    stretch: Stretch,
+) -> rusqlite::Result<Scanned<HeldRecord>> {
+    query(filter, Lead::Number).scan(tx, stretch, record)
 }
 
-fn query(filter: &HeldFilter) -> Query {
-    Query::new(&LIST, Lead::Index(&BY_TIME))
+pub(super) fn count(tx: &Transaction<'_>, filter: &HeldFilter) -> rusqlite::Result<Counted> {
+    query(filter, Lead::Index(&BY_TIME)).count(tx)
+}
+
+fn query(filter: &HeldFilter, lead: Lead) -> Query {
+    Query::new(&LIST, lead)
         .equals("reason", filter.reason.map(HoldReason::word))
         .of_source(filter.source.clone())
         .within(filter.from, filter.to)
@@ -113,7 +123,7 @@ mod tests {
             from: Some(fixtures::NOON),
             to: Some(fixtures::NOON),
         };
-        let mut statements = query(&filter).statements();
+        let mut statements = query(&filter, Lead::Index(&BY_TIME)).statements();
         statements.push(SELECT_ONE.to_owned());
         for sql in statements {
             fixtures::assert_by_index(&test.look(), &sql);

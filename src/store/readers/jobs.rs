@@ -15,6 +15,7 @@ use crate::store::lane_records::Counted;
 use crate::store::readers::query::{Index, Lead, Query, Rows, Shape, counted, is_backwards};
 use crate::store::readers::{deliveries, events, listing};
 use crate::store::records::{JobDetail, JobRecord, Listing, Page, PageKey, QueueRecord, RowId};
+use crate::store::scan_records::{Scanned, Stretch};
 use crate::store::values::read_time;
 use crate::store::words;
 
@@ -121,7 +122,8 @@ fn query(filter: &JobFilter, lead: Lead) -> Query {
 fn queries(tx: &Transaction<'_>, filter: &JobFilter) -> rusqlite::Result<Vec<Query>> {
     let typed = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
     if let Some(typed) = typed {
-        return Ok(typed_query(tx, filter, typed)?.into_iter().collect());
+        let query = typed_query(tx, filter, typed, |by_id| by_id)?;
+        return Ok(query.into_iter().collect());
     }
     let index = leading_index(filter);
     if !index.columns.contains(&"region") {
@@ -143,20 +145,21 @@ fn of_region(filter: &JobFilter, index: &'static Index, region: String) -> Query
 }
 
 /// Returns the query for what a person typed: a job's id, a run's for its jobs, else words; `None`
-/// if there is no word in it.
+/// if there is no word in it. `lead` may put another lead in the place of an id's.
 fn typed_query(
     tx: &Transaction<'_>,
     filter: &JobFilter,
     typed: &str,
+    lead: impl Fn(Lead) -> Lead,
 ) -> rusqlite::Result<Option<Query>> {
     let is_there = |sql: &str| -> rusqlite::Result<bool> {
         tx.prepare_cached(sql)?.query_row([typed], |row| row.get(0))
     };
     let id = Some(typed.to_owned());
     Ok(if is_there(IS_JOB)? {
-        Some(query(filter, Lead::Few).equals("job", id))
+        Some(query(filter, lead(Lead::Few)).equals("job", id))
     } else if is_there(IS_RUN)? {
-        Some(query(filter, Lead::Index(&BY_RUN)).equals("run", id))
+        Some(query(filter, lead(Lead::Index(&BY_RUN))).equals("run", id))
     } else {
         words::question(typed).map(|question| query(filter, Lead::Words(question)))
     })
@@ -177,6 +180,24 @@ pub(super) fn page(
         next: listing.next,
         previous: listing.previous,
     })
+}
+
+/// Reads jobs in the order of their numbers. What was typed is looked for as in a list, but a job's
+/// or run's id along the table: one way that bounds every reading is enough.
+pub(super) fn scan(
+    tx: &Transaction<'_>,
+    filter: &JobFilter,
+    stretch: Stretch,
+) -> rusqlite::Result<Scanned<JobRecord>> {
+    let typed = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
+    let query = match typed {
+        None => Some(query(filter, Lead::Number)),
+        Some(typed) => typed_query(tx, filter, typed, |_| Lead::Number)?,
+    };
+    match query {
+        Some(query) => query.scan(tx, stretch, record),
+        None => Ok(Scanned::nothing(stretch)),
+    }
 }
 
 /// Puts the parts of a page together. What one of them has not looked at is left for the next page,
@@ -421,6 +442,7 @@ mod tests {
         for (filter, _) in filters() {
             let queries = queries(&look, &filter).unwrap();
             statements.extend(queries.iter().flat_map(Query::statements));
+            statements.extend(query(&filter, Lead::Number).statements());
         }
         for sql in statements {
             fixtures::assert_by_index(&look, &sql);

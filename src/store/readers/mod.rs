@@ -45,6 +45,7 @@ mod query;
 mod refusals;
 mod roll_ups;
 mod runs;
+mod scan;
 mod sources;
 
 /// How much reading there may be at once and for how long.

@@ -16,8 +16,10 @@ use rusqlite::{Row, ToSql, Transaction};
 use crate::clock::Timestamp;
 use crate::store::lane_records::Counted;
 use crate::store::readers::rows_to_ask;
+use crate::store::readers::scan::{Room, SCAN_EXAMINED_MAX, SCAN_ROWS_MAX};
 use crate::store::records::{Page, PageKey, Place, RowId};
-use crate::store::values::read_count;
+use crate::store::scan_records::{Scanned, Stretch};
+use crate::store::values::{count, read_count};
 
 /// The most rows that one page looks at: some hundredths of a second.
 pub(super) const PAGE_EXAMINED_MAX: u32 = 10_000;
@@ -71,6 +73,8 @@ pub(super) enum Lead {
     Index(&'static Index),
     /// So few rows that they may be sorted: those of one id.
     Few,
+    /// The table itself, by number; for [`Query::scan`].
+    Number,
     /// A question for the index of words.
     Words(String),
 }
@@ -126,7 +130,7 @@ impl Query {
         let mut range = Conditions::default();
         match &lead {
             Lead::Index(index) if !index.condition.is_empty() => range.push(index.condition),
-            Lead::Index(_) | Lead::Few => {}
+            Lead::Index(_) | Lead::Few | Lead::Number => {}
             Lead::Words(question) => {
                 range.push(&format!("{} MATCH :words", shape.words));
                 range.bind(":words", question.clone());
@@ -156,7 +160,7 @@ impl Query {
         let conditions = match &self.lead {
             Lead::Index(index) if index.implied == column => return self,
             Lead::Index(index) if index.columns.contains(&column) => &mut self.range,
-            Lead::Index(_) | Lead::Few | Lead::Words(_) => &mut self.checks,
+            Lead::Index(_) | Lead::Few | Lead::Number | Lead::Words(_) => &mut self.checks,
         };
         conditions.push(&format!("{}.{column} = :{column}", self.shape.table));
         conditions.bind(format!(":{column}"), value);
@@ -173,7 +177,7 @@ impl Query {
 
     /// Keeps the rows from `from` on and before `to`.
     pub(super) fn within(mut self, from: Option<Timestamp>, to: Option<Timestamp>) -> Query {
-        if matches!(self.lead, Lead::Words(_)) {
+        if matches!(self.lead, Lead::Words(_) | Lead::Number) {
             for (comparison, name, time) in [(">=", ":from", from), ("<", ":to", to)] {
                 if let Some(time) = time {
                     let condition = format!("{} {comparison} {name}", self.shape.at);
@@ -222,6 +226,40 @@ impl Query {
             rows: rows.collect::<rusqlite::Result<_>>()?,
             end,
         })
+    }
+
+    /// Reads rows in the order of their numbers, as many as one reading may. Only for what leads by
+    /// number.
+    pub(super) fn scan<T>(
+        &self,
+        tx: &Transaction<'_>,
+        stretch: Stretch,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Scanned<T>> {
+        // Numbers have few gaps, so a stretch of them is at most so many rows and hardly fewer.
+        let last = stretch.after.saturating_add(SCAN_EXAMINED_MAX);
+        let last = last.min(stretch.until);
+        let span = Span {
+            newest: key(0, last.saturating_add(1)),
+            oldest: key(0, stretch.after),
+        };
+        let own = self.span_values(span, (":limit", SCAN_ROWS_MAX));
+        let values = named(&own, [&self.range, &self.checks]);
+        let mut select = tx.prepare_cached(&self.page_sql(true))?;
+        let mut rows = select.query(&values[..])?;
+        let mut scanned = Scanned {
+            items: Vec::new(),
+            reached: last,
+        };
+        let mut room = Room::default();
+        while let Some(row) = rows.next()? {
+            scanned.items.push(read(row)?);
+            if room.is_full_with(row)? || count(scanned.items.len()) >= SCAN_ROWS_MAX {
+                scanned.reached = row.get("id")?;
+                break;
+            }
+        }
+        Ok(scanned)
     }
 
     /// Counts the rows, as far as may be.
@@ -291,7 +329,7 @@ impl Query {
     fn own(&self, found: PageKey) -> PageKey {
         match self.lead {
             Lead::Index(_) | Lead::Few => found,
-            Lead::Words(_) => key(0, found.id),
+            Lead::Number | Lead::Words(_) => key(0, found.id),
         }
     }
 
@@ -325,7 +363,7 @@ impl Query {
         let order = self.order(is_backwards);
         let key = match &self.lead {
             Lead::Words(_) => format!("0 AS at, {}.rowid AS id", self.shape.words),
-            Lead::Index(_) | Lead::Few => {
+            Lead::Index(_) | Lead::Few | Lead::Number => {
                 format!("{} AS at, {} AS id", self.shape.at, self.shape.id)
             }
         };
@@ -349,6 +387,8 @@ impl Query {
         match &self.lead {
             Lead::Index(index) => format!("{} INDEXED BY {}", self.shape.table, index.name),
             Lead::Few => self.shape.table.to_owned(),
+            // Else SQLite takes the index of a checked column, and sorts all that it gives.
+            Lead::Number => format!("{} NOT INDEXED", self.shape.table),
             Lead::Words(_) => self.shape.words.to_owned(),
         }
     }
@@ -362,7 +402,7 @@ impl Query {
             ..
         } = self.shape;
         match &self.lead {
-            Lead::Index(_) | Lead::Few => (*join).to_owned(),
+            Lead::Index(_) | Lead::Few | Lead::Number => (*join).to_owned(),
             Lead::Words(_) => format!(" CROSS JOIN {table} ON {id} = {words}.rowid{join}"),
         }
     }
@@ -374,6 +414,7 @@ impl Query {
                 "({at}, {id}) < (:newest_at, :newest_id) \
                  AND ({at}, {id}) > (:oldest_at, :oldest_id)"
             ),
+            Lead::Number => format!("{id} < :newest_id AND {id} > :oldest_id"),
             Lead::Words(_) => {
                 format!("{words}.rowid < :newest_id AND {words}.rowid > :oldest_id")
             }
@@ -385,6 +426,7 @@ impl Query {
         let Shape { at, id, words, .. } = self.shape;
         match &self.lead {
             Lead::Index(_) | Lead::Few => format!("ORDER BY {at} {way}, {id} {way}"),
+            Lead::Number => format!("ORDER BY {id} {way}"),
             Lead::Words(_) => format!("ORDER BY {words}.rowid {way}"),
         }
     }
@@ -395,7 +437,7 @@ impl Query {
             (":newest_id", span.newest.id),
             (":oldest_id", span.oldest.id),
         ];
-        if !matches!(self.lead, Lead::Words(_)) {
+        if !matches!(self.lead, Lead::Words(_) | Lead::Number) {
             values.push((":newest_at", span.newest.at.0));
             values.push((":oldest_at", span.oldest.at.0));
         }
@@ -452,7 +494,6 @@ mod tests {
     use crate::store::filters::JobFilter;
     use crate::store::fixtures::{self, NOON, TestStore, arrival};
     use crate::store::records::{JobRecord, Listing};
-    use crate::store::values::count;
 
     use super::*;
 

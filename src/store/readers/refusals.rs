@@ -11,6 +11,7 @@ use crate::store::readers::query::{Index, Lead, Query, Shape};
 use crate::store::records::{
     Listing, Page, PageKey, RefusalCount, RefusalDetail, RefusalRecord, RowId, StrayRecord,
 };
+use crate::store::scan_records::{Scanned, Stretch};
 use crate::store::values::{read_count, read_json, read_time, read_word};
 
 const LIST: Shape = Shape {
@@ -46,19 +47,28 @@ pub(super) fn page(
     filter: &RefusalFilter,
     page: Page,
 ) -> rusqlite::Result<Listing<RefusalRecord>> {
-    let rows = query(filter).page(tx, page, record)?;
+    let rows = query(filter, Lead::Index(&BY_TIME)).page(tx, page, record)?;
     Ok(listing(page, rows, |row: &RefusalRecord| PageKey {
         at: row.received_at,
         id: row.id,
     }))
 }
 
-pub(super) fn count(tx: &Transaction<'_>, filter: &RefusalFilter) -> rusqlite::Result<Counted> {
-    query(filter).count(tx)
+/// Reads them in the order of their numbers.
+pub(super) fn scan(
+    tx: &Transaction<'_>,
+    filter: &RefusalFilter,
+    stretch: Stretch,
+) -> rusqlite::Result<Scanned<RefusalRecord>> {
+    query(filter, Lead::Number).scan(tx, stretch, record)
 }
 
-fn query(filter: &RefusalFilter) -> Query {
-    Query::new(&LIST, Lead::Index(&BY_TIME))
+pub(super) fn count(tx: &Transaction<'_>, filter: &RefusalFilter) -> rusqlite::Result<Counted> {
+    query(filter, Lead::Index(&BY_TIME)).count(tx)
+}
+
+fn query(filter: &RefusalFilter, lead: Lead) -> Query {
+    Query::new(&LIST, lead)
         .equals("reason", filter.reason.map(RefusalReason::word))
         .of_source(filter.source.clone())
         .within(filter.from, filter.to)
@@ -131,7 +141,7 @@ mod tests {
             from: Some(NOON),
             to: Some(NOON),
         };
-        let mut statements = query(&filter).statements();
+        let mut statements = query(&filter, Lead::Index(&BY_TIME)).statements();
         statements.push(SELECT_ONE.to_owned());
         for sql in statements {
             fixtures::assert_by_index(&test.look(), &sql);

@@ -19,6 +19,7 @@ use crate::store::records::{
     WorkflowName, WorkflowRecord,
 };
 use crate::store::runs::{activity_record, record};
+use crate::store::scan_records::{Scanned, Stretch};
 use crate::store::values::read_time;
 use crate::store::{fold_run, words};
 
@@ -29,6 +30,9 @@ const OWNERS_OF_ID_MAX: i64 = 100;
 /// would bring more, with a next page, but has one run at least. A page of usual runs has a few
 /// thousand.
 const ACTIVITIES_OF_PAGE_MAX: usize = 20_000;
+
+/// The activities after which a scan takes no further run, so that it stays small in memory too.
+const ACTIVITIES_OF_SCAN_MAX: usize = 2_000;
 
 /// The most activities that are read of one run. The largest message gives 1,001.
 const ACTIVITIES_OF_RUN_MAX: i64 = 4_096;
@@ -184,7 +188,7 @@ pub(super) fn page(
     page: Page,
 ) -> rusqlite::Result<Listing<RunRecord>> {
     let mut reading = Reading::new(tx, workflows);
-    let mut rows = match query(tx, filter, &reading.ages)? {
+    let mut rows = match query(tx, filter, &reading.ages, |lead| lead)? {
         Some(query) => query.page(tx, page, numbered)?,
         None => Rows {
             rows: Vec::new(),
@@ -213,12 +217,41 @@ pub(super) fn page(
     })
 }
 
+/// Reads runs in the order of their numbers, as many as [`ACTIVITIES_OF_SCAN_MAX`] allows.
+pub(super) fn scan(
+    tx: &Transaction<'_>,
+    workflows: &Workflows,
+    filter: &RunFilter,
+    stretch: Stretch,
+) -> rusqlite::Result<Scanned<RunRecord>> {
+    let mut reading = Reading::new(tx, workflows);
+    let found = match query(tx, filter, &reading.ages, |_| Lead::Number)? {
+        Some(query) => query.scan(tx, stretch, numbered)?,
+        None => Scanned::nothing(stretch),
+    };
+    let mut scanned = Scanned {
+        items: Vec::with_capacity(found.items.len()),
+        reached: found.reached,
+    };
+    let mut activities = 0;
+    for mut row in found.items {
+        if activities >= ACTIVITIES_OF_SCAN_MAX {
+            scanned.reached = row.id - 1;
+            break;
+        }
+        reading.complete(&mut row.run)?;
+        activities += row.run.activities.len();
+        scanned.items.push(row.run);
+    }
+    Ok(scanned)
+}
+
 pub(super) fn count(
     tx: &Transaction<'_>,
     workflows: &Workflows,
     filter: &RunFilter,
 ) -> rusqlite::Result<Counted> {
-    match query(tx, filter, &workflows.ages())? {
+    match query(tx, filter, &workflows.ages(), |lead| lead)? {
         Some(query) => query.count(tx),
         None => Ok(counted(0, true)),
     }
@@ -322,20 +355,27 @@ fn leading_index(filter: &RunFilter) -> &'static Index {
     }
 }
 
-/// Returns the query for the runs; `None` if nothing can be found.
-fn query(tx: &Transaction<'_>, filter: &RunFilter, ages: &Ages) -> rusqlite::Result<Option<Query>> {
+/// Returns the query for the runs; `None` if nothing can be found. `lead` may put another lead in the
+/// place of any but words.
+fn query(
+    tx: &Transaction<'_>,
+    filter: &RunFilter,
+    ages: &Ages,
+    lead: impl Fn(Lead) -> Lead,
+) -> rusqlite::Result<Option<Query>> {
     let typed = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
     let is_there = |sql: &str, id: &str| -> rusqlite::Result<bool> {
         tx.prepare_cached(sql)?.query_row([id], |row| row.get(0))
     };
     let id = typed.map(str::to_owned);
+    let by = |by: Lead| Query::new(&LIST, lead(by));
     let query = match typed {
-        None => Query::new(&LIST, Lead::Index(leading_index(filter))),
-        Some(typed) if is_there(IS_RUN, typed)? => Query::new(&LIST, Lead::Few).equals("run", id),
+        None => by(Lead::Index(leading_index(filter))),
+        Some(typed) if is_there(IS_RUN, typed)? => by(Lead::Few).equals("run", id),
         Some(typed) if is_there(IS_MEDIA, typed)? => {
-            Query::new(&LIST, Lead::Index(&BY_MEDIA)).equals("media_id", id)
+            by(Lead::Index(&BY_MEDIA)).equals("media_id", id)
         }
-        Some(typed) if is_there(IS_JOB, typed)? => Query::new(&LIST, Lead::Few)
+        Some(typed) if is_there(IS_JOB, typed)? => by(Lead::Few)
             .and("(run.run, run.owner) IN (SELECT job.run, job.owner FROM job WHERE job.job = :q)")
             .bind(":q", typed.to_owned()),
         Some(typed) => match words::question(typed) {
@@ -488,7 +528,9 @@ mod tests {
             .to_vec();
         statements.extend([IS_RUN, IS_MEDIA, IS_JOB].map(str::to_owned));
         for (filter, _) in filters() {
-            let query = query(&tx, &filter, &workflows.ages()).unwrap().unwrap();
+            let query = query(&tx, &filter, &workflows.ages(), |lead| lead)
+                .unwrap()
+                .unwrap();
             statements.extend(query.statements());
         }
         for sql in statements {
