@@ -50,7 +50,13 @@ async function copyBefore(button) {
   }
 }
 
-for (const button of document.querySelectorAll('button.copy')) {
-  button.hidden = false;
-  button.addEventListener('click', () => copyBefore(button));
+function offerCopying() {
+  for (const button of document.querySelectorAll('button.copy[hidden]')) {
+    button.hidden = false;
+    button.addEventListener('click', () => copyBefore(button));
+  }
 }
+
+offerCopying();
+// A page that is kept up to date gets new buttons.
+document.addEventListener('mpsink:changed', offerCopying);

@@ -1,9 +1,9 @@
 //! Builds everything from a [`Config`], runs it, and stops it in order.
 //!
 //! The program and its tests start the same way: [`App::build`] binds the ports and opens the
-//! store, [`App::run`] serves until it is told to stop. Stopping goes step by step: no new
-//! connections, the requests under way are answered, the writer commits what is in its inbox, the
-//! log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
+//! store, [`App::run`] serves until it is told to stop. Stopping goes step by step: those
+//! who listen are let go, no new connections, the requests under way are answered, the writer commits
+//! what is in its inbox, the log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
 //!
 //! `demo.rs`, `rebuild.rs` and `import.rs` work on a database without any server; `living.rs` serves a made-up
 //! platform.
@@ -30,6 +30,7 @@ use crate::signature::{TEST_CERTIFICATE_URL, Verifier, VerifierOptions};
 use crate::store::lock::Running;
 use crate::store::{Purpose, Store, StoreOptions};
 use crate::web::dashboard;
+use crate::web::live::{Live, LiveOptions};
 use crate::web::receiver::{self, InFlight, Paths};
 use crate::web::state::AppState;
 
@@ -40,7 +41,7 @@ pub mod rebuild;
 pub mod scratch;
 
 /// What a server holds at most, in number and bytes; tests make it small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Commands waiting for the writer: some seconds of work at the worst disk seen (300 commits a
     /// second of one each).
@@ -51,6 +52,8 @@ pub struct Bounds {
     pub held_bytes: u64,
     /// What all bodies being read may take: 64 of the longest.
     pub in_flight_bytes: usize,
+    /// Pages that are kept up to date, and requests that wait for an end.
+    pub live: LiveOptions,
 }
 
 impl Default for Bounds {
@@ -60,6 +63,11 @@ impl Default for Bounds {
             inbox_bytes: 64 * 1024 * 1024,
             held_bytes: 64 * 1024 * 1024,
             in_flight_bytes: 64 * 1024 * 1024,
+            live: LiveOptions {
+                viewers_max: VIEWERS_MAX,
+                waiters_max: WAITERS_MAX,
+                event_every: EVENT_EVERY,
+            },
         }
     }
 }
@@ -76,6 +84,16 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// fills them all with heads of 128 KiB takes 64 MiB.
 const CONNECTIONS_MAX: usize = 480;
 
+/// Open pages that are told of what is written. Each takes a connection, and of these some have to be
+/// left for those who only look.
+const VIEWERS_MAX: usize = 256;
+
+/// Requests that wait for the end of a job or run; each takes a connection as well.
+const WAITERS_MAX: usize = 64;
+
+/// How often an open page is told: people do not read faster, and each time it reads its page again.
+const EVENT_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a request's head may take to come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -88,6 +106,7 @@ pub struct App {
     pub facts: Facts,
     store: Store,
     ingest: Arc<Ingest>,
+    live: Arc<Live>,
     servers: Vec<Server>,
 }
 
@@ -154,12 +173,14 @@ impl App {
         let verifier = Verifier::new(verifier_options(config, clock, &store)?)?;
         let ingest = Ingest::new(store.clone(), verifier, &sources, clock.clone())?;
         let ingest = Arc::new(ingest);
+        let live = Arc::new(Live::new(store.changes(), random_hex()?, bounds.live));
         let state = web::Data::new(AppState {
             store: store.clone(),
             ingest: Arc::clone(&ingest),
             paths: Paths::of(&sources),
             sources,
             in_flight: InFlight::new(bounds.in_flight_bytes),
+            live: Arc::clone(&live),
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             control_key,
@@ -171,6 +192,7 @@ impl App {
             facts,
             store,
             ingest,
+            live,
         })
     }
 
@@ -191,7 +213,7 @@ impl App {
             result = self.store.ended() => result.err(),
         };
         tokio::select! {
-            result = stop_in_order(&handles, self.store, fault.is_none()) => result?,
+            result = stop_in_order(&self.live, &handles, self.store, fault.is_none()) => result?,
             Some(()) = stop.recv() => bail!("left at once; what was acknowledged is on disk"),
         }
         match fault {
@@ -201,13 +223,16 @@ impl App {
     }
 }
 
-/// Stops the servers, then the writer. The dashboard first: nothing waits for it.
+/// Ends what would not end by itself, stops the servers, then the writer. The dashboard first: nothing
+/// waits for it.
 async fn stop_in_order(
+    live: &Live,
     handles: &[ServerHandle],
     store: Store,
     is_graceful: bool,
 ) -> anyhow::Result<()> {
     tracing::info!("stopping: the requests under way are answered first");
+    live.end();
     for handle in handles.iter().rev() {
         handle.stop(is_graceful).await;
     }
@@ -349,7 +374,9 @@ fn server(state: &web::Data<AppState>, listener: TcpListener, role: Role) -> io:
         .workers(WORKERS)
         .max_connections(CONNECTIONS_MAX / WORKERS)
         .client_request_timeout(HEAD_TIMEOUT)
-        .shutdown_timeout(STOP_TIMEOUT_S);
+        .shutdown_timeout(STOP_TIMEOUT_S)
+        // A viewer who leaves is noticed at once. A sender may say that nothing more comes.
+        .h1_allow_half_closed(role != Role::Dashboard);
     Ok(server.listen(listener)?.run())
 }
 

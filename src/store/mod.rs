@@ -10,8 +10,8 @@
 //! disk; `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each writes; `fold.rs`, `fold_run.rs`,
 //! `jobs.rs`, `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`, what is kept
 //! beside; `rebuild/`, how it all comes from the events again; `readers/`, the reading verbs and a file
-//! for each list; `open.rs`, `reading.rs`, `lock.rs`, `files.rs`, what the database stands on;
-//! `import.rs`, how another one comes in.
+//! for each list; `changes.rs`, who is told of a commit; `open.rs`, `reading.rs`, `lock.rs`, `files.rs`,
+//! what the database stands on; `import.rs`, how another one comes in.
 //!
 //! Noted refusals and strays do not come through the inbox, so that a flood of them never takes a
 //! good push's place: `notes.rs` gathers them in memory, and the same thread writes a few at a time.
@@ -36,6 +36,7 @@ use crate::notification::event::Event;
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::notification::source::{Source, SourceId};
 use crate::notification::{Admitted, Notification};
+use crate::store::changes::Changes;
 use crate::store::errors::{OpenError, WriteError};
 use crate::store::files::Files;
 use crate::store::inbox::{Asked, Context, How, How::Settled, Inbox};
@@ -46,6 +47,7 @@ use crate::store::readers::{READER_LIMITS, Readers};
 use crate::store::records::RowId;
 use crate::store::writer::{Ended, Writer};
 
+pub mod changes;
 pub mod errors;
 pub mod filters;
 pub mod import;
@@ -268,6 +270,7 @@ struct Inner {
     answer_within: Duration,
     writer: Mutex<Option<JoinHandle<()>>>,
     ended: watch::Receiver<Ended>,
+    changes: Changes,
 }
 
 impl Inner {
@@ -316,11 +319,13 @@ impl Store {
         let notes = Arc::new(Notes::default());
         let (inbox, messages) = Inbox::new(options.inbox_commands_max, options.inbox_bytes_max);
         let workflows = Workflows::new(options.workflows, options.clock.clone());
+        let (commits, changes) = Changes::channel();
         let writer = Writer {
             conn,
             files,
             messages,
             notes: Arc::clone(&notes),
+            commits,
             ctx: Context {
                 queues: options.queues,
                 held_bytes_max: options.held_bytes_max,
@@ -339,6 +344,7 @@ impl Store {
             answer_within: options.answer_within,
             writer: Mutex::new(Some(thread)),
             ended,
+            changes,
         };
         let store = Store {
             inner: Arc::new(inner),
@@ -363,15 +369,6 @@ impl Store {
     /// Reading goes on.
     pub fn close(&self) {
         self.inner.close();
-    }
-
-    /// Returns when the writer has ended, by `close` or by a fault; the text says which fault.
-    pub async fn ended(&self) -> Result<(), String> {
-        let mut ended = self.inner.ended.clone();
-        match ended.wait_for(Option::is_some).await {
-            Ok(how) => how.clone().unwrap_or(Ok(())),
-            Err(_) => Err("the writer has gone without a word".to_owned()),
-        }
     }
 }
 

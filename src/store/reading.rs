@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::store::changes::Changes;
 use crate::store::errors::OpenError;
 use crate::store::inbox::Inbox;
 use crate::store::lanes::Workflows;
@@ -38,6 +39,8 @@ impl Store {
         let (inbox, _) = Inbox::new(1, usize::MAX);
         inbox.close();
         let (_, ended) = watch::channel(Some(Ok(())));
+        // Nobody tells of what the server that writes commits.
+        let (_, changes) = Changes::channel();
         Ok(Store {
             inner: Arc::new(Inner {
                 purpose,
@@ -45,6 +48,7 @@ impl Store {
                 notes: Arc::new(Notes::default()),
                 readers,
                 workflows: Workflows::new(workflows, clock),
+                changes,
                 lock: Arc::new(Mutex::new(None)),
                 answer_within: Duration::ZERO,
                 writer: Mutex::new(None),

@@ -91,6 +91,14 @@ impl RunOutcome {
         RunOutcome::Stale,
     ];
 
+    /// Tells whether nothing is expected to change it. A stale run may still end.
+    pub fn is_end(self) -> bool {
+        match self {
+            RunOutcome::Succeeded | RunOutcome::Partial | RunOutcome::Failed => true,
+            RunOutcome::Running | RunOutcome::Stale => false,
+        }
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             RunOutcome::Running => "running",

@@ -55,6 +55,8 @@ pub(super) struct Writer {
     pub(super) files: Files,
     pub(super) messages: Receiver<Message>,
     pub(super) notes: Arc<Notes>,
+    /// The number of the last commit.
+    pub(super) commits: watch::Sender<u64>,
     pub(super) ctx: Context,
 }
 
@@ -157,7 +159,16 @@ impl Writer {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             match self.commit(&mut part) {
-                Ok(()) => part.into_iter().for_each(|command| command.work.answer()),
+                Ok(()) => {
+                    let is_commit = !part.is_empty();
+                    for command in part {
+                        command.work.answer();
+                    }
+                    // Behind the answers, which a sender is waiting for.
+                    if is_commit {
+                        self.tell_commit();
+                    }
+                }
                 Err(Failed::Member(_)) if part.len() > 1 => {
                     let second_half = part.split_off(part.len() / 2);
                     parts.extend([second_half, part]);
@@ -229,12 +240,19 @@ impl Writer {
                 refusals::write(&tx, &taken)?;
                 tx.commit()
             });
+        if written.is_ok() {
+            self.tell_commit();
+        }
         written.map_err(|error| {
             self.notes.give_back_counts(taken);
             let error = WriteError::of(error);
             tracing::warn!(cause = cause(&error), "refusals could not be written");
             error
         })
+    }
+
+    fn tell_commit(&self) {
+        self.commits.send_modify(|number| *number += 1);
     }
 
     /// Leaves the database without a log, so that the file alone is the whole of it.

@@ -5,9 +5,12 @@
 //! taken off by browsers, and `x.json` asks for the JSON of `x`. So those have the address
 //! `/job?id=` and `/run?id=`, which every id fits into.
 
+use std::time::Duration;
+
 use actix_web::web;
 
-use crate::web::lists::{Given, QueryError, encoded};
+use crate::web::lists::{Expected, Given, QueryError, encoded, parsed};
+use crate::web::waiting::WAIT_MAX_S;
 
 /// What an address asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +28,31 @@ impl Asked {
             Some(_) => &["owner"],
             None => &["id", "owner"],
         };
+        Ok(Asked::of(&Given::parse(query, known)?, path))
+    }
+
+    /// Reads the same with `wait`: how long the answer may take to come.
+    pub fn parse_waiting(
+        query: &str,
+        path: Option<web::Path<String>>,
+    ) -> Result<(Asked, Option<Duration>), QueryError> {
+        let known: &[&str] = match path {
+            Some(_) => &["owner", "wait"],
+            None => &["id", "owner", "wait"],
+        };
         let given = Given::parse(query, known)?;
+        let wait = parsed(&given, "wait", Expected::Wait, |text| {
+            let seconds = text.parse().ok()?;
+            (1..=WAIT_MAX_S).contains(&seconds).then_some(seconds)
+        })?;
+        Ok((Asked::of(&given, path), wait.map(Duration::from_secs)))
+    }
+
+    fn of(given: &Given, path: Option<web::Path<String>>) -> Asked {
         let owner = given.find("owner").map(str::to_owned);
         let id = path.map(web::Path::into_inner);
         let id = id.unwrap_or_else(|| given.text("id").to_owned());
-        Ok(Asked { id, owner })
+        Asked { id, owner }
     }
 
     /// Tells whether it is the one of `owner` that is asked for, or any owner's.

@@ -15,7 +15,7 @@ use crate::store::filters::{
 use crate::web::error::PageError;
 use crate::web::guard::guard as dashboard_guard;
 use crate::web::pages::lanes;
-use crate::web::{captures, decisions, import, json, pages, rebuild, settings, statics};
+use crate::web::{captures, decisions, import, json, live, pages, rebuild, settings, statics};
 
 /// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,
 /// and takes every path, so a receiver at the same address has to be asked before it.
@@ -71,12 +71,14 @@ pub fn scope() -> Scope<
         .service(reads("/refusals/{id}.json", json::refusal))
         .service(reads("/refusals/{id}.http", captures::refusal))
         .service(reads("/refusals/{id}", pages::refusals::show))
+        .service(reads("/live", live::stream))
         .service(changes("/rebuild", rebuild::rebuild))
         .service(changes("/import", import::import))
         .service(both("/settings", pages::settings::show, settings::change))
         .service(reads("/static/style.css", statics::style))
         .service(reads("/static/charts.css", statics::charts))
         .service(reads("/static/page.js", statics::script))
+        .service(reads("/static/live.js", statics::live))
         .service(reads("/static/icon.svg", statics::icon))
         .default_service(web::to(no_such_page))
 }

@@ -129,6 +129,9 @@ pub enum PageError {
     NothingToAllow { what: Allowable },
     #[error("a rebuild is under way already")]
     RebuildUnderWay,
+    /// So many pages are open, or so many requests wait for the end of a job, as are allowed.
+    #[error("too many are listening")]
+    TooManyListeners,
     /// Reading or writing has to wait for others; the caller may try again.
     #[error("the store is busy")]
     Busy,
@@ -241,7 +244,9 @@ impl PageError {
             PageError::NotLocal => StatusCode::MISDIRECTED_REQUEST,
             PageError::CrossSite => StatusCode::FORBIDDEN,
             PageError::WrongKey => StatusCode::UNAUTHORIZED,
-            PageError::Busy | PageError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            PageError::TooManyListeners | PageError::Busy | PageError::Unavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             PageError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
@@ -293,7 +298,7 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
     }
     let mut response = HttpResponse::build(error.status());
     match error {
-        PageError::Busy => {
+        PageError::TooManyListeners | PageError::Busy => {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
         }
         PageError::MethodNotAllowed { allow } => {
@@ -392,6 +397,7 @@ mod tests {
                 409,
             ),
             (PageError::RebuildUnderWay, 409),
+            (PageError::TooManyListeners, 503),
             (ReadError::Busy.into(), 503),
             (WriteError::Busy.into(), 503),
             (WriteError::TooSlow.into(), 503),

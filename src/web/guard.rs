@@ -15,12 +15,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpMessage, web};
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
 use crate::web::error::{self, Asked, PageError};
+use crate::web::lists;
 use crate::web::state::AppState;
 use crate::web::viewer::Viewer;
 
@@ -85,6 +86,13 @@ pub async fn guard(
         now: state.map_or(Timestamp(0), |state| state.clock.now()),
     };
 
+    // Before anything is read, so that a page is never taken for newer than it is.
+    let live_id = state.map(|state| state.live.id());
+    if let Some(live_id) = live_id {
+        request.extensions_mut().insert(live_id);
+    }
+    let refresh = lists::refresh_of(request.query_string());
+
     let mut response = if request.version() >= Version::HTTP_11 && is_local(request.headers()) {
         next.call(request).await?.map_into_boxed_body()
     } else {
@@ -97,7 +105,15 @@ pub async fn guard(
     }
 
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, value);
+        let headers = response.headers_mut();
+        // What must not be kept at all says so itself.
+        if name != header::CACHE_CONTROL || !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    }
+    if let Some(seconds) = refresh.filter(|_| response.status().is_success()) {
+        let value = HeaderValue::from(seconds);
+        response.headers_mut().insert(header::REFRESH, value);
     }
     if is_test {
         let value = HeaderValue::from_static("1");

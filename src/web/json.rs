@@ -25,6 +25,7 @@ use crate::web::list_filters::RefusalsQuery;
 use crate::web::lists::{Given, ListFilter, ListQuery};
 use crate::web::reads::{read, read_one};
 use crate::web::state::AppState;
+use crate::web::waiting::read_when;
 
 /// One page of a list, of the rows that the filters let through.
 pub async fn list<F: ListFilter>(
@@ -36,16 +37,25 @@ pub async fn list<F: ListFilter>(
     Ok(respond(&ListJson::of(F::LIST, listing)))
 }
 
-/// One job: with several owners, the one that `owner` names.
+/// One job: with several owners, the one that `owner` names. With `wait`, once it has
+/// ended.
 pub async fn job(
     request: HttpRequest,
     state: web::Data<AppState>,
     path: Option<web::Path<String>>,
 ) -> Result<HttpResponse, PageError> {
-    let asked = Asked::parse(request.query_string(), path)?;
-    let id = asked.id.clone();
-    let mut found = read(&state, move |store| store.find_jobs(&id)).await?;
-    found.retain(|detail| asked.is_of(&detail.job.owner));
+    let (asked, wait) = Asked::parse_waiting(request.query_string(), path)?;
+    let wanted = asked.clone();
+    let find = move |store: &Store| {
+        let mut found = store.find_jobs(&wanted.id)?;
+        found.retain(|detail| wanted.is_of(&detail.job.owner));
+        Ok(found)
+    };
+    let has_ended = |found: &Vec<JobDetail>| match found.as_slice() {
+        [detail] => detail.job.state.is_terminal(),
+        several => !several.is_empty(),
+    };
+    let mut found = read_when(&state, wait, find, has_ended).await?;
     let id = asked.id;
     if found.len() > 1 {
         let owners = found.into_iter().map(|detail| detail.job.owner).collect();
@@ -61,16 +71,25 @@ pub async fn job(
     }
 }
 
-/// One run with its activities: with several owners, the one that `owner` names.
+/// One run with its activities: with several owners, the one that `owner` names. With `wait`, once it has
+/// ended.
 pub async fn run(
     request: HttpRequest,
     state: web::Data<AppState>,
     path: Option<web::Path<String>>,
 ) -> Result<HttpResponse, PageError> {
-    let asked = Asked::parse(request.query_string(), path)?;
-    let id = asked.id.clone();
-    let mut found = read(&state, move |store| store.find_runs(&id)).await?;
-    found.retain(|detail| asked.is_of(&detail.run.owner));
+    let (asked, wait) = Asked::parse_waiting(request.query_string(), path)?;
+    let wanted = asked.clone();
+    let find = move |store: &Store| {
+        let mut found = store.find_runs(&wanted.id)?;
+        found.retain(|detail| wanted.is_of(&detail.run.owner));
+        Ok(found)
+    };
+    let has_ended = |found: &Vec<RunDetail>| match found.as_slice() {
+        [detail] => detail.run.outcome.is_end(),
+        several => !several.is_empty(),
+    };
+    let mut found = read_when(&state, wait, find, has_ended).await?;
     let id = asked.id;
     if found.len() > 1 {
         let owners = found.into_iter().map(|detail| detail.run.owner).collect();

@@ -9,6 +9,7 @@
 //! A page's place is `cursors.rs`'s.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 use actix_web::web;
 use chrono::{NaiveDateTime, TimeZone};
@@ -42,6 +43,13 @@ const LOCAL_TIMES: [&str; 4] = [
     "%Y-%m-%dT%H:%M:%S",
 ];
 
+/// The parameter that every page has beside its own: it is loaded again after so many seconds, also
+/// where no script runs.
+pub const REFRESH: &str = "refresh";
+
+/// The seconds that may be asked for: below it a page would be a load, beyond it of no use.
+pub const REFRESH_S: RangeInclusive<u32> = 5..=3_600;
+
 /// The kinds of events, as [`Event::word`] calls them.
 ///
 /// [`Event::word`]: crate::notification::event::Event::word
@@ -54,6 +62,10 @@ pub const FORMATS: [Format; 3] = [Format::Xml, Format::Json, Format::Simplified]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     Limit,
+    /// Seconds until a page is loaded again.
+    Refresh,
+    /// Seconds to wait for an end.
+    Wait,
     Cursor,
     Time,
     /// A time after `from`.
@@ -131,14 +143,14 @@ pub enum QueryError {
 pub struct Given(Vec<(String, String)>);
 
 impl Given {
-    /// Reads a query string, in which only `known` names may occur, each once.
+    /// Reads a query string, in which only `known` names and [`REFRESH`] may occur, each once.
     pub fn parse(query: &str, known: &'static [&'static str]) -> Result<Given, QueryError> {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
             .map_err(|_| QueryError::Unreadable)?
             .into_inner();
         let mut given: Vec<(String, String)> = Vec::new();
         for (name, value) in pairs {
-            if !known.contains(&name.as_str()) {
+            if !known.contains(&name.as_str()) && name != REFRESH {
                 let name = shortened(&name);
                 return Err(QueryError::Unknown { name, known });
             }
@@ -150,7 +162,9 @@ impl Given {
             }
             given.push((name, value));
         }
-        Ok(Given(given))
+        let given = Given(given);
+        parsed(&given, REFRESH, Expected::Refresh, refresh_s)?;
+        Ok(given)
     }
 
     /// Returns the value of `name`; never an empty one.
@@ -179,7 +193,7 @@ impl Given {
     pub fn filters(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.0.iter();
         all.map(|(name, value)| (name.as_str(), value.as_str()))
-            .filter(|(name, _)| !matches!(*name, "limit" | "cursor"))
+            .filter(|(name, _)| !matches!(*name, "limit" | "cursor" | REFRESH))
     }
 
     /// Returns the same parameters where `from` and `to` were typed without a zone and so are meant
@@ -204,6 +218,18 @@ impl Given {
         }
         link
     }
+}
+
+/// Returns after how many seconds the page of this query string is to be loaded again.
+pub fn refresh_of(query: &str) -> Option<u32> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query).ok()?;
+    let wish = pairs.iter().find(|(name, _)| name == REFRESH);
+    wish.and_then(|(_, value)| refresh_s(value))
+}
+
+fn refresh_s(text: &str) -> Option<u32> {
+    let seconds = text.parse().ok()?;
+    REFRESH_S.contains(&seconds).then_some(seconds)
 }
 
 /// Tells whether a query string has parameters without a value, as a form's empty fields are.

@@ -5,7 +5,8 @@
 //! behind each page, `lists.rs` reads query strings for pages and JSON alike (`list_filters.rs` says
 //! which parameters each list has, `cursors.rs` which page), `viewer.rs` knows in which language and
 //! zone a page is to be written and `texts/` what it says then, `error.rs` is the only place where an
-//! error becomes a status.
+//! error becomes a status. `live.rs` tells open pages that something was written, and `waiting.rs` answers
+//! when a job or run has ended.
 
 pub mod asked;
 pub mod captures;
@@ -19,6 +20,7 @@ pub mod import;
 pub mod json;
 pub mod list_filters;
 pub mod lists;
+pub mod live;
 pub mod pages;
 pub mod reads;
 pub mod rebuild;
@@ -28,4 +30,5 @@ pub mod state;
 pub mod statics;
 pub mod texts;
 pub mod viewer;
+pub mod waiting;
 pub mod windows;

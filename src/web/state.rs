@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::ingest::Ingest;
 use crate::notification::source::Source;
 use crate::store::Store;
+use crate::web::live::Live;
 use crate::web::receiver::{InFlight, Paths};
 
 /// The one state of both servers.
@@ -17,6 +18,8 @@ pub struct AppState {
     pub sources: Vec<Source>,
     pub paths: Paths,
     pub in_flight: InFlight,
+    /// Who is told of what is written.
+    pub live: Arc<Live>,
     pub clock: Clock,
     /// The URL to register in the SMQ console, with the secret path.
     pub endpoint: String,

@@ -1,4 +1,4 @@
-//! The style sheets, the script and the icon, which are part of the program.
+//! The style sheets, the scripts and the icon, which are part of the program.
 //!
 //! They are checked for changes on each use by their `ETag` rather than kept for long under a
 //! changing name: they are small, and a new version shows at once.
@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 const STYLE: &str = include_str!("../../static/style.css");
 const CHARTS: &str = include_str!("../../static/charts.css");
 const SCRIPT: &str = include_str!("../../static/page.js");
+const LIVE: &str = include_str!("../../static/live.js");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 /// Answers `/static/style.css`.
@@ -25,6 +26,11 @@ pub async fn charts(request: HttpRequest) -> HttpResponse {
 /// Answers `/static/page.js`.
 pub async fn script(request: HttpRequest) -> HttpResponse {
     respond(&request, "text/javascript; charset=utf-8", SCRIPT)
+}
+
+/// Answers `/static/live.js`.
+pub async fn live(request: HttpRequest) -> HttpResponse {
+    respond(&request, "text/javascript; charset=utf-8", LIVE)
 }
 
 /// Answers `/static/icon.svg`.

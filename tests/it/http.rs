@@ -93,6 +93,24 @@ impl Connection {
         })
     }
 
+    /// Returns the next chunk of a body that comes bit by bit, or `None` at its end. A body that is
+    /// cut off fails the test.
+    pub(crate) fn read_chunk(&mut self) -> Option<String> {
+        let size = self.read_line();
+        let size = usize::from_str_radix(&size, 16).expect("an orderly end");
+        let mut chunk = vec![0; size];
+        self.stream.read_exact(&mut chunk).unwrap();
+        self.read_line();
+        (size > 0).then(|| String::from_utf8(chunk).unwrap())
+    }
+
+    /// Returns the next line without its end, empty at the end of the connection.
+    pub(crate) fn read_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
     /// Tells the server that nothing more comes, and goes on reading.
     pub(crate) fn end_writing(&mut self) {
         self.stream.get_mut().shutdown(Shutdown::Write).unwrap();

@@ -38,6 +38,8 @@ mod lanes;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
 mod outcomes;

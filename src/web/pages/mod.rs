@@ -19,6 +19,7 @@ use crate::store::records::{ActivityRecord, Attention};
 use crate::web::cursors::Cursors;
 use crate::web::error::PageError;
 use crate::web::lists::Given;
+use crate::web::live::live_id;
 use crate::web::pages::explanation::Check;
 use crate::web::pages::message::Note;
 use crate::web::pages::notice::Notice;
@@ -82,6 +83,8 @@ pub struct Frame {
     pub texts: &'static Texts,
     /// When the page was made.
     pub now: Timestamp,
+    /// What the page was made from, if it is one that is kept up to date.
+    pub live_at: Option<String>,
     /// This page's own address, to come back to from the settings.
     pub here: String,
 }
@@ -105,6 +108,7 @@ impl Frame {
             viewer,
             texts: viewer.texts(),
             now: state.clock.now(),
+            live_at: live_id(request, state.clock.now()).filter(|_| section != Section::Settings),
             here: request.uri().to_string(),
         }
     }
@@ -142,6 +146,12 @@ impl Frame {
     /// Returns the same with its zone.
     pub fn moment(&self, at: &Timestamp) -> String {
         self.viewer.moment_text(*at)
+    }
+
+    /// Returns the sentence that says when the page was made.
+    pub fn made_at(&self) -> String {
+        let (_, clock) = self.day_and_clock(&self.now);
+        (self.texts.frame.made_at)(&clock)
     }
 
     /// Returns the sentence that says in which zone times are.

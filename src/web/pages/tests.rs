@@ -55,6 +55,7 @@ pub(super) fn frame_in(language: Language, zone: Tz) -> Frame {
         viewer: Viewer { language, zone },
         texts: language.texts(),
         now: Timestamp(0),
+        live_at: Some(NASTY.to_owned()),
         here: "/x".to_owned(),
     }
 }

@@ -39,6 +39,7 @@ pub fn respond(mut response: HttpResponseBuilder, answer: Answer, asked: &Asked)
             viewer: asked.viewer,
             texts: asked.viewer.texts(),
             now: asked.now,
+            live_at: None,
             here: asked.here.clone(),
         },
         status: answer.status.as_u16(),

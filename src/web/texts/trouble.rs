@@ -57,6 +57,7 @@ fn english_title(error: &PageError) -> &'static str {
         PageError::WrongKey => "Wrong key",
         PageError::NothingToAllow { .. } => "Nothing to allow",
         PageError::RebuildUnderWay => "Under way already",
+        PageError::TooManyListeners => "Too many are waiting",
         PageError::Busy => "Busy",
         PageError::DiskFull => "The disk is full",
         PageError::Unavailable { .. } => "Not available",
@@ -75,6 +76,7 @@ fn chinese_title(error: &PageError) -> &'static str {
         PageError::WrongKey => "密钥不正确",
         PageError::NothingToAllow { .. } => "没有可以允许的对象",
         PageError::RebuildUnderWay => "已在进行中",
+        PageError::TooManyListeners => "等待者过多",
         PageError::Busy => "忙碌",
         PageError::DiskFull => "磁盘已满",
         PageError::Unavailable { .. } => "暂不可用",
@@ -124,6 +126,10 @@ fn english_detail(error: &PageError) -> String {
         PageError::RebuildUnderWay => {
             "A rebuild is under way, and there is only one at a time. Wait for its end, then \
              ask again if you still need to."
+        }
+        PageError::TooManyListeners => {
+            "As many pages are kept up to date, or wait for the end of a job, as this server does \
+             at once. Try again in some seconds."
         }
         PageError::Busy => {
             "The store has more to do than it can at the moment. Try again in some seconds."
@@ -176,6 +182,9 @@ fn chinese_detail(error: &PageError) -> String {
         }
         PageError::RebuildUnderWay => {
             "重建正在进行，同一时间只能有一个。请等它结束，如仍需要再重新发起。"
+        }
+        PageError::TooManyListeners => {
+            "同时实时更新的页面或等待作业结束的请求已达上限，请几秒后重试。"
         }
         PageError::Busy => "存储此刻过于繁忙，请几秒后重试。",
         PageError::DiskFull => "未做任何更改。请为数据库所在磁盘腾出空间后重试。",
@@ -312,6 +321,8 @@ fn chinese_query(error: &QueryError) -> String {
 
 fn english_expected(expected: Expected) -> String {
     let text = match expected {
+        Expected::Refresh => "a whole number of seconds from 5 to 3600",
+        Expected::Wait => "a whole number of seconds from 1 to 60",
         Expected::Limit => "a whole number from 1 to 1000",
         Expected::Cursor => "the `next` or `previous` of a page of this list, unchanged",
         Expected::Time => {
@@ -329,6 +340,8 @@ fn english_expected(expected: Expected) -> String {
 
 fn chinese_expected(expected: Expected) -> String {
     let text = match expected {
+        Expected::Refresh => " 5 到 3600 的整数秒",
+        Expected::Wait => " 1 到 60 的整数秒",
         Expected::Limit => " 1 到 1000 的整数",
         Expected::Cursor => "本列表某一页的 next 或 previous，且未经改动",
         Expected::Time => {

@@ -104,6 +104,10 @@ impl Driver {
         self.command("POST", path, &parameters.to_string())
     }
 
+    pub(super) fn delete(&self, path: &str) -> Result<Value, Refusal> {
+        self.command("DELETE", path, "")
+    }
+
     /// Tells Chromium itself, in the words of its developer tools, what the standard has none for.
     pub(super) fn devtools(&self, command: &str, parameters: &Value) {
         let parameters = json!({"cmd": command, "params": parameters});

@@ -21,6 +21,7 @@ mod coming_back;
 mod driver;
 mod every_page;
 mod hostile;
+mod live;
 mod sight;
 
 /// The key under which chromedriver hands out an element.
@@ -79,6 +80,31 @@ impl Browser {
 
     pub(crate) fn reload(&self) {
         self.driver.post("/refresh", &json!({})).unwrap();
+    }
+
+    /// Returns the name of the tab that commands go to.
+    pub(crate) fn window(&self) -> String {
+        let name = self.driver.get("/window").unwrap();
+        name.as_str().unwrap().to_owned()
+    }
+
+    /// Opens a tab before this one, which is then hidden, and returns its name. Commands go to it.
+    pub(crate) fn open_tab(&self) -> String {
+        let tab = self.driver.post("/window/new", &json!({"type": "tab"}));
+        let tab = tab.unwrap()["handle"].as_str().unwrap().to_owned();
+        self.switch_to(&tab);
+        tab
+    }
+
+    /// Closes a tab that commands go to; they go to `other` then.
+    pub(crate) fn close_tab(&self, other: &str) {
+        self.driver.delete("/window").unwrap();
+        self.switch_to(other);
+    }
+
+    fn switch_to(&self, tab: &str) {
+        let switched = self.driver.post("/window", &json!({"handle": tab}));
+        switched.unwrap();
     }
 
     /// Clicks what `selector` finds first, and waits for the page that comes by it.

@@ -45,6 +45,7 @@ fn frame(language: Language) -> Frame {
         },
         texts: language.texts(),
         now: NOW,
+        live_at: None,
         here: "/x".to_owned(),
     }
 }
