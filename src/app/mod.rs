@@ -183,6 +183,7 @@ impl App {
             live: Arc::clone(&live),
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
+            has_public_url: config.public_url.is_some(),
             control_key,
             zone: config.timezone,
             is_test: config.is_try,

@@ -431,6 +431,25 @@ pub struct StrayRecord {
     pub received_at: Timestamp,
 }
 
+/// A source, and what came through it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceRecord {
+    pub id: SourceId,
+    /// Its first delivery and its newest, duplicates left out.
+    pub first: Option<DeliveryRecord>,
+    pub newest: Option<DeliveryRecord>,
+    /// Let in beside the configuration, the pinned one first.
+    pub owners: Vec<AllowedOwner>,
+}
+
+/// A topic owner that is let in though no configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedOwner {
+    pub owner: String,
+    /// By its push, the first that was let in; else by a person.
+    pub is_pinned: bool,
+}
+
 /// How much there is of what needs a person, for the headline of every page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Attention {

@@ -32,6 +32,8 @@ pub fn scope() -> Scope<
         .wrap(from_fn(dashboard_guard))
         .service(reads("/", pages::overview::show))
         .service(reads("/overview.json", pages::overview::show_json))
+        .service(reads("/connect", pages::connect::show))
+        .service(reads("/connect.json", pages::connect::show_json))
         .service(reads("/queues/{queue}.json", lanes::queue::show_json))
         .service(reads("/queues/{queue}", lanes::queue::show))
         .service(reads("/workflows/{id}.json", lanes::workflow::show_json))
@@ -79,6 +81,7 @@ pub fn scope() -> Scope<
         .service(reads("/static/charts.css", statics::charts))
         .service(reads("/static/page.js", statics::script))
         .service(reads("/static/live.js", statics::live))
+        .service(reads("/static/keys.js", statics::keys))
         .service(reads("/static/icon.svg", statics::icon))
         .default_service(web::to(no_such_page))
 }

@@ -10,6 +10,7 @@
 
 pub mod asked;
 pub mod captures;
+pub mod connection;
 pub mod cursors;
 pub mod dashboard;
 pub mod decisions;

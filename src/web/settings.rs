@@ -16,7 +16,7 @@ use crate::web::error::PageError;
 use crate::web::guard::may_change;
 use crate::web::state::AppState;
 use crate::web::texts::Language;
-use crate::web::viewer::{LANGUAGE_COOKIE, ZONE_COOKIE};
+use crate::web::viewer::{KEYS_COOKIE, KEYS_OFF, LANGUAGE_COOKIE, ZONE_COOKIE};
 
 /// How long a browser keeps a setting.
 const KEPT: Duration = Duration::days(365);
@@ -29,6 +29,8 @@ pub struct Settings {
     language: Option<String>,
     /// An IANA name; empty for the zone of the configuration.
     zone: Option<String>,
+    /// `on` or `off`: whether single keys do something.
+    keys: Option<String>,
     /// Where to go on.
     back: Option<String>,
 }
@@ -47,9 +49,7 @@ pub async fn change(
     }
     match settings.zone.as_deref() {
         Some("") => {
-            let mut gone = Cookie::build(ZONE_COOKIE, "").path("/").finish();
-            gone.make_removal();
-            response.cookie(gone);
+            response.cookie(gone(ZONE_COOKIE));
         }
         Some(name) => {
             if let Ok(zone) = name.parse::<Tz>() {
@@ -58,10 +58,28 @@ pub async fn change(
         }
         None => {}
     }
+    match settings.keys.as_deref() {
+        Some("on") => {
+            response.cookie(gone(KEYS_COOKIE));
+        }
+        Some(KEYS_OFF) => {
+            let mut off = kept(KEYS_COOKIE, KEYS_OFF);
+            // `keys.js` acts on it.
+            off.set_http_only(false);
+            response.cookie(off);
+        }
+        _ => {}
+    }
     let back = settings.back.as_deref().filter(|back| is_ours(back));
     Ok(response
         .insert_header((header::LOCATION, back.unwrap_or("/")))
         .finish())
+}
+
+fn gone(name: &'static str) -> Cookie<'static> {
+    let mut gone = Cookie::build(name, "").path("/").finish();
+    gone.make_removal();
+    gone
 }
 
 /// Lax, so that a link from elsewhere opens a page in the chosen language. No script reads it.

@@ -23,6 +23,8 @@ pub struct AppState {
     pub clock: Clock,
     /// The URL to register in the SMQ console, with the secret path.
     pub endpoint: String,
+    /// The host in it is configured, and not only what this machine calls itself.
+    pub has_public_url: bool,
     /// What commands on this machine send as `Authorization: Bearer …`; new at each start.
     pub control_key: String,
     /// The zone of times on pages, for viewers who have chosen none.

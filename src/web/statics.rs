@@ -11,6 +11,7 @@ const STYLE: &str = include_str!("../../static/style.css");
 const CHARTS: &str = include_str!("../../static/charts.css");
 const SCRIPT: &str = include_str!("../../static/page.js");
 const LIVE: &str = include_str!("../../static/live.js");
+const KEYS: &str = include_str!("../../static/keys.js");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 /// Answers `/static/style.css`.
@@ -31,6 +32,11 @@ pub async fn script(request: HttpRequest) -> HttpResponse {
 /// Answers `/static/live.js`.
 pub async fn live(request: HttpRequest) -> HttpResponse {
     respond(&request, "text/javascript; charset=utf-8", LIVE)
+}
+
+/// Answers `/static/keys.js`.
+pub async fn keys(request: HttpRequest) -> HttpResponse {
+    respond(&request, "text/javascript; charset=utf-8", KEYS)
 }
 
 /// Answers `/static/icon.svg`.

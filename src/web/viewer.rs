@@ -23,6 +23,10 @@ pub const LANGUAGE_COOKIE: &str = "mpsink_language";
 /// The cookie that holds the IANA name of a time zone.
 pub const ZONE_COOKIE: &str = "mpsink_zone";
 
+/// The cookie that turns single keys off, and the value by which it does.
+pub const KEYS_COOKIE: &str = "mpsink_keys";
+pub const KEYS_OFF: &str = "off";
+
 /// How a page is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Viewer {

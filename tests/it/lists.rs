@@ -89,7 +89,11 @@ fn a_list_says_how_many_rows_pass_its_filters() {
 fn an_empty_list_says_why() {
     let app = TestApp::start();
     for path in ["/jobs", "/runs", "/activities", "/events", "/deliveries"] {
-        assert_eq!(link(&page(&app, path), ".empty a").unwrap(), "/", "{path}");
+        assert_eq!(
+            link(&page(&app, path), ".empty a").unwrap(),
+            "/connect",
+            "{path}"
+        );
     }
     assert_eq!(texts(&page(&app, "/held"), ".empty"), ["Nothing is held."]);
 

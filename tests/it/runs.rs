@@ -400,7 +400,7 @@ fn what_is_not_there_says_what_could_be_the_reason() {
     for path in ["/runs", "/activities", "/events"] {
         assert_eq!(texts(&page(&app, path), "main .empty").len(), 1, "{path}");
         let filtered = format!("{path}?from=1h");
-        let links = "main .empty a[href='/']";
+        let links = "main .empty a[href='/connect']";
         assert_eq!(texts(&page(&app, &filtered), links).len(), 1, "{path}");
         assert_eq!(app.get(&format!("{path}?colour=red")).status, 400);
         assert_eq!(app.get(&format!("{path}.json?cursor=x")).status, 400);

@@ -20,7 +20,11 @@ CREATE TABLE source (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
   -- The path with a random token, of a source that was configured without one.
-  generated_path TEXT
+  generated_path TEXT,
+  -- The numbers of its first and its newest delivery; kept here, since no index of deliveries by
+  -- source is worth its room for that. NULL before the first.
+  first_delivery INTEGER,
+  newest_delivery INTEGER
 ) STRICT;
 
 -- Let in beside the configuration: pinned with the first admitted push, or allowed by a person.
@@ -72,6 +76,12 @@ CREATE TABLE delivery (
 ) STRICT;
 
 CREATE INDEX delivery_by_time ON delivery (received_at);
+
+CREATE TRIGGER delivery_added AFTER INSERT ON delivery BEGIN
+  UPDATE source
+  SET first_delivery = COALESCE(first_delivery, NEW.id), newest_delivery = NEW.id
+  WHERE id = NEW.source;
+END;
 -- The rare ones, which are looked for by themselves.
 CREATE INDEX delivery_unrecognized ON delivery (received_at) WHERE unrecognized IS NOT NULL;
 CREATE INDEX delivery_differs ON delivery (received_at) WHERE differs = 1;

@@ -139,7 +139,7 @@ pub(super) fn of_events(
     Ok(deliveries)
 }
 
-fn one(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<DeliveryRecord>> {
+pub(super) fn one(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<DeliveryRecord>> {
     let mut select = tx.prepare_cached(SELECT_ONE)?;
     select.query_row([id], record).optional()
 }

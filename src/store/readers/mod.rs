@@ -26,7 +26,7 @@ use crate::store::records::{
     ActivityRecord, Attention, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord,
     JobDetail, JobRecord, Listing, PAGE_ROWS_MAX, Page, PageKey, Place, QueueRecord, RefusalCount,
     RefusalDetail, RefusalRecord, RollUpRecord, RollUpSpan, RowId, RunDetail, RunRecord,
-    StrayRecord, WorkflowRecord,
+    SourceRecord, StrayRecord, WorkflowRecord,
 };
 use crate::store::rollups::{self, ROLL_UP_ROWS_MAX};
 use crate::store::{Allowance, KeptCertificate, Store, unpoisoned};
@@ -164,6 +164,11 @@ impl Store {
     /// Returns what each source lets in beside its configuration, in the order of their numbers.
     pub fn allowances(&self) -> Result<Vec<Allowance>, ReadError> {
         self.inner.readers.read(sources::allowances)
+    }
+
+    /// Returns every source that was ever configured, with what came through it.
+    pub fn sources(&self) -> Result<Vec<SourceRecord>, ReadError> {
+        self.inner.readers.read(sources::records)
     }
 
     pub fn certificates(&self) -> Result<Vec<KeptCertificate>, ReadError> {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rusqlite::Transaction;
 
 use crate::notification::source::SourceId;
-use crate::store::records::Attention;
+use crate::store::readers::deliveries;
+use crate::store::records::{AllowedOwner, Attention, DeliveryRecord, RowId, SourceRecord};
 use crate::store::values::{read_count, read_time};
 use crate::store::{Allowance, KeptCertificate};
 
@@ -14,6 +15,12 @@ const SELECT_SOURCES: &str = "SELECT id FROM source ORDER BY id";
 // The pinned one first, then as they were allowed.
 const SELECT_OWNERS: &str =
     "SELECT source, owner FROM allowed_owner ORDER BY source, pinned DESC, allowed_at, owner";
+
+const SELECT_BOUNDS: &str = "SELECT id, first_delivery, newest_delivery FROM source ORDER BY id";
+
+const SELECT_OWNERS_OF: &str = "
+    SELECT owner, pinned FROM allowed_owner WHERE source = ?1
+    ORDER BY pinned DESC, allowed_at, owner";
 
 const SELECT_TOPICS: &str =
     "SELECT source, topic FROM allowed_topic ORDER BY source, allowed_at, topic";
@@ -41,6 +48,36 @@ pub(super) fn allowances(tx: &Transaction<'_>) -> rusqlite::Result<Vec<Allowance
         });
     }
     Ok(allowances)
+}
+
+pub(super) fn records(tx: &Transaction<'_>) -> rusqlite::Result<Vec<SourceRecord>> {
+    let mut select = tx.prepare_cached(SELECT_BOUNDS)?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut records = Vec::new();
+    for row in rows {
+        let (source, first, newest): (i64, Option<RowId>, Option<RowId>) = row?;
+        let mut select = tx.prepare_cached(SELECT_OWNERS_OF)?;
+        let owners = select.query_map([source], |row| {
+            Ok(AllowedOwner {
+                owner: row.get(0)?,
+                is_pinned: row.get(1)?,
+            })
+        })?;
+        records.push(SourceRecord {
+            id: SourceId(source),
+            first: delivery(tx, first)?,
+            newest: delivery(tx, newest)?,
+            owners: owners.collect::<rusqlite::Result<_>>()?,
+        });
+    }
+    Ok(records)
+}
+
+fn delivery(tx: &Transaction<'_>, id: Option<RowId>) -> rusqlite::Result<Option<DeliveryRecord>> {
+    match id {
+        Some(id) => deliveries::one(tx, id),
+        None => Ok(None),
+    }
 }
 
 fn by_source(tx: &Transaction<'_>, sql: &str) -> rusqlite::Result<BTreeMap<i64, Vec<String>>> {

@@ -258,6 +258,14 @@ impl Lane {
             ..self
         }
     }
+
+    /// Tells whether something of it can be pressed: then it is no picture, which would hide what is
+    /// in it from whoever hears it.
+    pub fn has_links(&self) -> bool {
+        let mut shapes = self.shapes.iter();
+        shapes.any(|shape| shape.placed.what.link.is_some())
+            || self.columns.iter().any(|column| column.link.is_some())
+    }
 }
 
 fn row_y(row: usize) -> u32 {
@@ -436,7 +444,7 @@ mod tests {
         };
         let page = draw(vec![lane(false)]);
         assert_eq!(values(&page, "a.shape", "tabindex"), ["-1"]);
-        assert_eq!(values(&page, "svg[aria-label]", "role"), ["img"]);
+        assert_eq!(values(&page, "svg[aria-label]", "role"), ["group"]);
         let page = draw(vec![lane(true)]);
         assert_eq!(values(&page, "a.shape", "tabindex"), ["-"]);
         assert_eq!(values(&page, "svg[aria-label]", "role"), ["group"]);

@@ -29,6 +29,7 @@ use crate::web::texts::{Language, Texts, hints};
 use crate::web::viewer::Viewer;
 
 pub mod activities;
+pub mod connect;
 pub mod deliveries;
 pub mod delivery;
 pub mod detail;
@@ -294,6 +295,7 @@ pub enum Section {
     Deliveries,
     Held,
     Refusals,
+    Connect,
     Settings,
     /// None of them: an error's page.
     Nowhere,
@@ -310,6 +312,7 @@ impl Section {
             Section::Deliveries => "deliveries",
             Section::Held => "held",
             Section::Refusals => "refusals",
+            Section::Connect => "connect",
             Section::Settings => "settings",
             Section::Nowhere => "",
         }

@@ -1,5 +1,5 @@
 //! `/`: what every queue and every workflow did over a window, one lane each, and above them what
-//! needs a person; or, before the first push, how to connect.
+//! needs a person; or, before the first push, where it says how to connect.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -86,8 +86,6 @@ pub struct OverviewPage {
     pub has_more: bool,
     pub column_hint: String,
     pub nothing: Option<Nothing>,
-    /// The URL to register with SMQ.
-    pub endpoint: String,
 }
 
 /// Lanes of one kind.
@@ -122,7 +120,6 @@ impl OverviewPage {
         query: &OverviewQuery,
         overview: Overview,
         newest_before: Option<Timestamp>,
-        endpoint: String,
     ) -> OverviewPage {
         let sight = Sight::new(frame.viewer, query.time.window, frame.now);
         let attention = frame.attention.unwrap_or_default();
@@ -160,7 +157,6 @@ impl OverviewPage {
             )),
             groups: groups(overview, query, &sight),
             nothing,
-            endpoint,
             frame,
         }
     }
@@ -192,10 +188,7 @@ pub async fn show(
         title: frame.texts.overview.title.to_owned(),
         ..frame.with_json(query.time.given.with("order", "").link("/overview.json"))
     };
-    let endpoint = state.endpoint.clone();
-    respond(&OverviewPage::new(
-        frame, &query, overview, before, endpoint,
-    ))
+    respond(&OverviewPage::new(frame, &query, overview, before))
 }
 
 /// Answers `/overview.json`.

@@ -1,4 +1,4 @@
-//! `/settings`: the language and the time zone of the pages.
+//! `/settings`: the language and the time zone of the pages, and whether single keys do something.
 //!
 //! The form POSTs; `web/settings.rs` takes it.
 
@@ -14,7 +14,7 @@ use crate::web::pages::{Frame, Section, respond};
 use crate::web::reads::read;
 use crate::web::state::AppState;
 use crate::web::texts::Language;
-use crate::web::viewer::{Viewer, ZONE_COOKIE};
+use crate::web::viewer::{KEYS_COOKIE, KEYS_OFF, Viewer, ZONE_COOKIE};
 
 /// The settings.
 #[derive(Template)]
@@ -26,6 +26,7 @@ pub struct SettingsPage {
     pub server_zone: Tz,
     /// The viewer has chosen another.
     pub has_own_zone: bool,
+    pub has_keys: bool,
 }
 
 impl SettingsPage {
@@ -61,10 +62,12 @@ pub async fn show(
     let title = Viewer::of(&request, state.zone).texts().frame.settings;
     let named = request.cookie(ZONE_COOKIE);
     let named = named.and_then(|cookie| cookie.value().parse::<Tz>().ok());
+    let keys = request.cookie(KEYS_COOKIE);
     respond(&SettingsPage {
         frame: Frame::new(&request, &state, Section::Settings, title, attention),
         notice: given.find(Notice::PARAMETER).and_then(Notice::parse),
         server_zone: state.zone,
         has_own_zone: named.is_some(),
+        has_keys: keys.is_none_or(|keys| keys.value() != KEYS_OFF),
     })
 }

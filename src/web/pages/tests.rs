@@ -8,13 +8,18 @@ use chrono_tz::Tz;
 use scraper::{Html, Selector};
 
 use crate::clock::Timestamp;
+use crate::notification::reason::HoldReason;
 use crate::store::filters::{
     ActivityFilter, DeliveryFilter, EventFilter, HeldFilter, JobFilter, RefusalFilter, RunFilter,
 };
 use crate::store::lane_records::{Counted, Overview};
-use crate::store::records::{Attention, RefusalCount, RunDetail, StrayRecord};
+use crate::store::records::{Attention, HeldRecord, RefusalCount, RunDetail, StrayRecord};
+use crate::web::connection::{
+    AllowedBy, Connection, EndpointTrouble, HeldKind, OwnerState, Progress, SourceState, Strays,
+};
 use crate::web::lists::{Given, ListFilter, encoded};
 use crate::web::pages::activities::ActivitiesPage;
+use crate::web::pages::connect::ConnectPage;
 use crate::web::pages::deliveries::DeliveriesPage;
 use crate::web::pages::delivery::DeliveryPage;
 use crate::web::pages::events::EventsPage;
@@ -92,8 +97,65 @@ fn overview(is_test: bool) -> String {
     let mut frame = frame();
     frame.is_test = is_test;
     let query = OverviewQuery::parse("", Timestamp(0)).unwrap();
-    let page = OverviewPage::new(frame, &query, Overview::default(), None, NASTY.to_owned());
+    let page = OverviewPage::new(frame, &query, Overview::default(), None);
     page.render().unwrap()
+}
+
+fn refusal_count() -> RefusalCount {
+    RefusalCount {
+        source: NASTY.to_owned(),
+        reason: samples::refusal().reason,
+        count: 1,
+        first_at: Timestamp(0),
+        last_at: Timestamp(0),
+    }
+}
+
+fn stray() -> StrayRecord {
+    StrayRecord {
+        id: 1,
+        target: NASTY.to_owned(),
+        received_at: Timestamp(0),
+    }
+}
+
+/// The page with every state that a source can be in, and every reason to be held.
+fn connect(language: Language) -> String {
+    let kind = |reason: &HoldReason| HeldKind {
+        newest: HeldRecord {
+            reason: *reason,
+            ..samples::held()
+        },
+        count: 2,
+    };
+    let owner = |by| OwnerState {
+        owner: NASTY.to_owned(),
+        by,
+    };
+    let source = |progress| SourceState {
+        name: NASTY.to_owned(),
+        endpoint: NASTY.to_owned(),
+        progress,
+        first: Some(samples::delivery()),
+        newest: Some(samples::delivery()),
+        owners: vec![
+            owner(AllowedBy::Configuration),
+            owner(AllowedBy::FirstPush),
+            owner(AllowedBy::Person),
+        ],
+        held: HoldReason::ALL.iter().map(kind).collect(),
+        refused: vec![refusal_count()],
+    };
+    let connection = Connection {
+        endpoint_trouble: Some(EndpointTrouble::PlainHttp),
+        sources: vec![source(Progress::Waiting), source(Progress::Connected)],
+        strays: Strays {
+            total: 1,
+            latest: vec![stray()],
+        },
+    };
+    let frame = frame_in(language, Tz::UTC);
+    ConnectPage { frame, connection }.render().unwrap()
 }
 
 /// Every page, as full as it can be.
@@ -120,6 +182,7 @@ fn pages() -> Vec<(&'static str, String)> {
     for language in Language::ALL {
         pages.extend(lists(language));
         pages.extend(empty_lists(language));
+        pages.push(("connect", connect(language)));
     }
     pages.extend(lanes::tests::pages());
     pages.extend([
@@ -176,19 +239,9 @@ fn refusals(frame: Frame) -> RefusalsPage {
     RefusalsPage {
         filters: Filters::of::<RefusalFilter>(&list.given, &frame),
         frame,
-        counts: vec![RefusalCount {
-            source: NASTY.to_owned(),
-            reason: samples::refusal().reason,
-            count: 1,
-            first_at: Timestamp(0),
-            last_at: Timestamp(0),
-        }],
+        counts: vec![refusal_count()],
         list,
-        strays: vec![StrayRecord {
-            id: 1,
-            target: NASTY.to_owned(),
-            received_at: Timestamp(0),
-        }],
+        strays: vec![stray()],
         strays_total: 1,
         endpoint: NASTY.to_owned(),
     }

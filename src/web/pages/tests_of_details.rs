@@ -146,7 +146,7 @@ fn details_are_chinese_for_those_who_read_chinese() {
     for page in pages {
         let page = Html::parse_document(&page);
         assert_eq!(count(&page, "html[lang=zh-CN]"), 1);
-        let said = "h1, h2, caption, thead th, dl:not(.extra) dt, summary, main > article > p, \
+        let said = "h1, h2, caption, thead th, main dl:not(.extra) dt, summary, main > article > p, \
                     .notice, .hint";
         for text in texts(&page, said) {
             assert!(is_chinese(&text), "{text}");

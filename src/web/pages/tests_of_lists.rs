@@ -206,7 +206,7 @@ fn an_empty_list_says_which_of_three_it_is_in_both_languages() {
         let says = &language.texts().lists;
         let page = empty_page("", Empty::Never, language);
         assert!(texts(&page, ".empty")[0].contains(says.jobs.never));
-        assert_eq!(links(&page, ".empty a"), ["/"]);
+        assert_eq!(links(&page, ".empty a"), ["/connect"]);
 
         let newest_at = samples::job().last_event_at;
         let link = "/jobs?queue=hd".to_owned();
@@ -260,7 +260,7 @@ fn each_reason_is_told_in_the_viewers_language() {
 fn the_first_button_for_a_held_push_is_never_the_one_that_lets_in_more_than_it() {
     for reason in HoldReason::ALL {
         let page = held_page(reason, Language::English);
-        let main = Selector::parse("form:has(button.main)").unwrap();
+        let main = Selector::parse("main form:has(button.main)").unwrap();
         let actions: Vec<_> = page
             .select(&main)
             .map(|form| form.value().attr("action").unwrap())

@@ -7,6 +7,7 @@
 //! fields, and the words that a filter takes in an address.
 
 use crate::web::texts::arrivals::ArrivalTexts;
+use crate::web::texts::connect::ConnectTexts;
 use crate::web::texts::details::DetailTexts;
 use crate::web::texts::frame::FrameTexts;
 use crate::web::texts::lanes::LaneTexts;
@@ -16,6 +17,7 @@ use crate::web::texts::trouble::TroubleTexts;
 use crate::web::texts::words::WordTexts;
 
 pub mod arrivals;
+pub mod connect;
 pub mod details;
 pub mod frame;
 pub mod hints;
@@ -67,6 +69,7 @@ impl Language {
 /// All texts of one language.
 #[derive(Debug)]
 pub struct Texts {
+    pub connect: ConnectTexts,
     pub details: DetailTexts,
     pub frame: FrameTexts,
     pub lanes: LaneTexts,
@@ -79,6 +82,7 @@ pub struct Texts {
 
 impl Texts {
     pub const ENGLISH: Texts = Texts {
+        connect: ConnectTexts::ENGLISH,
         details: DetailTexts::ENGLISH,
         frame: FrameTexts::ENGLISH,
         lanes: LaneTexts::ENGLISH,
@@ -90,6 +94,7 @@ impl Texts {
     };
 
     pub const CHINESE: Texts = Texts {
+        connect: ConnectTexts::CHINESE,
         details: DetailTexts::CHINESE,
         frame: FrameTexts::CHINESE,
         lanes: LaneTexts::CHINESE,

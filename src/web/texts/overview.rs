@@ -36,18 +36,8 @@ pub struct OverviewTexts {
     pub only_unrecognized: &'static str,
     pub only_unrecognized_link: &'static str,
     pub nothing_yet: &'static str,
-    pub trusts_test_key: &'static str,
-    pub trusts_test_key_then: &'static str,
-    pub step_register: &'static str,
-    pub step_register_text: &'static str,
-    pub step_register_host: &'static str,
-    pub step_retries: &'static str,
-    pub step_retries_text: &'static str,
-    pub step_open: &'static str,
-    pub step_open_text: &'static str,
-    pub step_publish: &'static str,
-    pub step_publish_text: &'static str,
-    pub step_publish_link: &'static str,
+    pub how_to_connect: &'static str,
+    pub connect: &'static str,
 }
 
 impl OverviewTexts {
@@ -89,30 +79,9 @@ impl OverviewTexts {
                             they said stands under",
         only_unrecognized_link: "Events",
         nothing_yet: "Nothing has been let in yet",
-        trusts_test_key: "This server trusts only pushes that are signed with the test key. Send one \
-                          from the same folder:",
-        trusts_test_key_then: "It is signed, sent to the address below and shows here as a job. To \
-                               receive real pushes, start mpsink serve without --try; it has a \
-                               database of its own.",
-        step_register: "Register this endpoint",
-        step_register_text: "In the SMQ console, subscribe to the topic that your MPS queue or \
-                             workflow is bound to, with the type HTTP and this receiver endpoint. \
-                             The last part of its path is a secret between you and SMQ.",
-        step_register_host: "If its host is one that only this machine or its network knows, \
-                             register the one under which the internet reaches it. Behind a proxy \
-                             that is its name; the path has to arrive here unchanged.",
-        step_retries: "Choose the retries",
-        step_retries_text: "Take EXPONENTIAL_DECAY_RETRY: SMQ then tries for a day. With the default \
-                            it gives up after three tries and drops the message for good. Set no \
-                            filter tag: MPS sets none, so nothing would pass.",
-        step_open: "See that the way is open",
-        step_open_text: "From any machine that has mpsink, send a probe. It is signed with a test \
-                         key that this server does not trust, so it has to be refused, and that \
-                         shows that path, proxy and TLS are right.",
-        step_publish: "Publish a message",
-        step_publish_text: "The SMQ console can publish a test message to the topic. It will show \
-                            as not understood, since it is no message of MPS, under",
-        step_publish_link: "Deliveries",
+        how_to_connect: "What to enter in the consoles of SMQ and MPS, and whether it works yet, stands \
+                         under Connect. The first push that is let in shows here.",
+        connect: "Connect",
     };
 
     pub const CHINESE: OverviewTexts = OverviewTexts {
@@ -147,22 +116,8 @@ impl OverviewTexts {
         only_unrecognized: "已收到消息，但还没有一条说明作业或执行实例。消息内容见",
         only_unrecognized_link: "事件",
         nothing_yet: "还没有接收到任何推送",
-        trusts_test_key: "本服务器只信任用测试密钥签名的推送。请在同一目录下发送一条：",
-        trusts_test_key_then: "它会被签名并发送到下面的地址，随后在这里显示为一个作业。要接收真实推送，\
-                               请不带 --try 启动 mpsink serve，它使用另一个数据库。",
-        step_register: "登记此接收端地址",
-        step_register_text: "在 SMQ 控制台，为 MPS 管道或工作流绑定的主题创建订阅，推送类型选 HTTP，\
-                             接收端地址填下面这个。路径的最后一段是您与 SMQ 之间的秘密。",
-        step_register_host: "如果其中的主机名只有本机或内网认识，请换成公网能访问的主机名。\
-                             前面有代理时用代理的名称，路径须原样到达这里。",
-        step_retries: "选择重试策略",
-        step_retries_text: "请选 EXPONENTIAL_DECAY_RETRY，SMQ 会重试一天。默认策略重试三次后就永久丢弃消息。\
-                            不要设置过滤标签：MPS 不带标签，设置后什么也收不到。",
-        step_open: "确认通路",
-        step_open_text: "在任何装有 mpsink 的机器上发送一次探测。它用本服务器不信任的测试密钥签名，所以必定被拒绝；\
-                         被拒绝就说明路径、代理和 TLS 都正确。",
-        step_publish: "发布一条消息",
-        step_publish_text: "可以在 SMQ 控制台向主题发布一条测试消息。它不是 MPS 的消息，会显示为无法识别，见",
-        step_publish_link: "投递",
+        how_to_connect: "在 SMQ 和 MPS 控制台要填写的内容，以及是否已经接通，见接入页面。首次接收推送后，\
+                         这里就会显示。",
+        connect: "前往接入",
     };
 }

@@ -17,10 +17,13 @@ use serde_json::{Value, json};
 
 use crate::browser::driver::Driver;
 
+mod axe;
 mod coming_back;
+mod connect;
 mod driver;
 mod every_page;
 mod hostile;
+mod keyboard;
 mod live;
 mod sight;
 
@@ -109,17 +112,61 @@ impl Browser {
 
     /// Clicks what `selector` finds first, and waits for the page that comes by it.
     pub(crate) fn follow(&self, selector: &str) {
+        self.leave(selector, || {
+            let element = self.find(selector);
+            let clicked = self.driver.post(&format!("{element}/click"), &json!({}));
+            clicked.unwrap_or_else(|refusal| panic!("{selector}: {refusal:?}"));
+        });
+    }
+
+    /// Presses a key, and waits for the page that comes by it.
+    pub(crate) fn press_to_leave(&self, key: &str) {
+        self.leave(key, || self.press(key));
+    }
+
+    fn leave(&self, how: &str, act: impl FnOnce()) {
         let body = self.find("body");
-        let element = self.find(selector);
-        let clicked = self.driver.post(&format!("{element}/click"), &json!({}));
-        clicked.unwrap_or_else(|refusal| panic!("{selector}: {refusal:?}"));
+        act();
         let deadline = Instant::now() + DEADLINE;
         loop {
             match self.driver.get(&format!("{body}/name")) {
                 Err(refusal) if refusal.error == "stale element reference" => break,
                 Err(refusal) if refusal.error == "no such element" => break,
-                other => assert!(Instant::now() < deadline, "{selector}: {other:?}"),
+                other => assert!(Instant::now() < deadline, "{how}: {other:?}"),
             }
+        }
+    }
+
+    /// Presses a key and lets it go; a character, or one of `WebDriver`'s for the keys without.
+    pub(crate) fn press(&self, key: &str) {
+        self.keys(&[("keyDown", key), ("keyUp", key)]);
+    }
+
+    /// Presses a key while Control is held down.
+    pub(crate) fn press_with_control(&self, key: &str) {
+        const CONTROL: &str = "\u{E009}";
+        self.keys(&[
+            ("keyDown", CONTROL),
+            ("keyDown", key),
+            ("keyUp", key),
+            ("keyUp", CONTROL),
+        ]);
+    }
+
+    fn keys(&self, steps: &[(&str, &str)]) {
+        let steps = steps.iter();
+        let steps: Vec<Value> = steps
+            .map(|(kind, key)| json!({"type": kind, "value": key}))
+            .collect();
+        let actions = json!({"actions": [{"type": "key", "id": "keys", "actions": steps}]});
+        self.driver.post("/actions", &actions).unwrap();
+    }
+
+    /// Waits until a script returns true.
+    pub(crate) fn wait_for(&self, script: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.evaluate(script) != Value::Bool(true) {
+            assert!(Instant::now() < deadline, "{script}");
         }
     }
 
@@ -206,6 +253,14 @@ impl Browser {
         self.driver.devtools(
             "Emulation.setScriptExecutionDisabled",
             &json!({"value": !may}),
+        );
+    }
+
+    /// Runs a script first thing in every page that is opened from now on, whatever its policy.
+    pub(crate) fn run_in_every_page(&self, script: &str) {
+        self.driver.devtools(
+            "Page.addScriptToEvaluateOnNewDocument",
+            &json!({"source": script}),
         );
     }
 

@@ -4,6 +4,7 @@
 //! without any.
 
 use crate::browser::Browser;
+use crate::browser::axe::{ALL_RULES, AXE, violations};
 use crate::certificate_host::{CertificateHost, Habit};
 
 const FINE: &str = "<title>fine</title><main><h1>Fine</h1></main>";
@@ -114,4 +115,35 @@ fn a_page_that_needs_scripts_is_seen_to() {
     show.browser.allow_scripts(false);
     show.open(&needy);
     assert_eq!(show.browser.glance().headings, ["h1 Fine"]);
+}
+
+#[test]
+fn what_not_everybody_can_read_or_press_is_seen() {
+    let show = Show::start();
+    show.browser.run_in_every_page(AXE);
+    let fine = format!("<html lang=en>{FINE}");
+    show.open(&fine);
+    assert_eq!(violations(&show.browser, ALL_RULES), [""; 0]);
+    for (rule, html) in [
+        (
+            "color-contrast",
+            "<p style='color: #aaa; background: #fff'>Pale</p>",
+        ),
+        ("button-name", "<button></button>"),
+        ("label", "<input>"),
+        ("link-name", "<a href='/'></a>"),
+        ("svg-img-alt", "<svg role=img></svg>"),
+        (
+            "nested-interactive",
+            "<svg role=img aria-label=x><a href='/'>x</a></svg>",
+        ),
+        (
+            "target-size",
+            "<button style='all: unset; font-size: 8px'>a</button><button style='all: unset; font-size: 8px'>b</button>",
+        ),
+    ] {
+        show.open(&format!("{fine}{html}"));
+        let seen = violations(&show.browser, ALL_RULES).join("\n");
+        assert!(seen.contains(&format!("{rule}:")), "{html}: {seen}");
+    }
 }
