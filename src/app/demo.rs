@@ -16,7 +16,8 @@ use crate::ingest::{Ingest, Outcome};
 use crate::notification::source::Source;
 use crate::push::build_unsigned;
 use crate::signature::{Verifier, VerifierOptions};
-use crate::store::{Purpose, SourceRule, Store, StoreOptions};
+use crate::store::Store;
+use crate::store::options::{Purpose, SourceRule, StoreOptions};
 
 /// Made-up pushes on their way into the store at once: while the writer commits one batch, the next
 /// ones are made and wait for it.

@@ -25,7 +25,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Flags};
 use crate::demo::living::LivingPush;
 use crate::demo::{OWNER, Scenario, workflow_ids};
-use crate::store::WorkflowRule;
+use crate::store::options::WorkflowRule;
 
 /// How often the progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);

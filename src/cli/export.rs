@@ -19,9 +19,10 @@ use crate::cli::{Common, complain};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Flags};
 use crate::export::{Export as Exporting, Format, Options, Selection, Step};
+use crate::store::Store;
+use crate::store::options::Purpose;
 use crate::store::records::RowId;
 use crate::store::scan_records::Table;
-use crate::store::{Purpose, Store};
 use crate::web::exports::{selection, what_is_wrong};
 use crate::web::lists::{QueryError, encoded};
 

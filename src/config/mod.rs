@@ -16,7 +16,7 @@ use thiserror::Error;
 use toml::{Table, Value};
 
 use crate::signature::urls::UrlPattern;
-use crate::store::{QueueRule, SourceRule, WorkflowRule};
+use crate::store::options::{QueueRule, SourceRule, WorkflowRule};
 
 mod check;
 mod tables;

@@ -6,7 +6,7 @@ use toml::Table;
 use crate::config::ConfigError;
 use crate::config::check::{parse_duration_ms, wrong};
 use crate::notification::source::masked;
-use crate::store::{QueueRule, STALE_AFTER_MS, SourceRule, WorkflowRule};
+use crate::store::options::{QueueRule, STALE_AFTER_MS, SourceRule, WorkflowRule};
 
 /// A `[[source]]` table as written.
 #[derive(Deserialize, Default)]

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::notification::source::{Source, SourceId};
-use crate::store::{Allowance, OwnerRule, Purpose};
+use crate::store::options::Purpose;
+use crate::store::{Allowance, OwnerRule};
 
 /// The doors of all sources.
 pub(super) struct Doors {

@@ -31,10 +31,11 @@ use crate::notification::Admitted;
 use crate::notification::delivery::Delivery;
 use crate::notification::source::{Source, SourceId};
 use crate::store::errors::{OpenError, ReadError, WriteError};
+use crate::store::options::Purpose;
 use crate::store::rebuild::KeptPush;
 use crate::store::records::RowId;
 use crate::store::scan_records::Table;
-use crate::store::{Arrival, OwnerRule, Purpose, Store};
+use crate::store::{Arrival, OwnerRule, Store};
 
 /// An import that may begin: there is no other one and no rebuild.
 pub struct Import {

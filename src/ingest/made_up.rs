@@ -15,7 +15,8 @@ use crate::envelope;
 use crate::ingest::{Ingest, Outcome, Trouble, trouble_of};
 use crate::notification::delivery::Delivery;
 use crate::notification::reason::HoldReason;
-use crate::store::{Appended, Purpose};
+use crate::store::Appended;
+use crate::store::options::Purpose;
 
 /// Why a made-up delivery is not taken. Nothing was written.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

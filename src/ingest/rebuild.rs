@@ -458,8 +458,9 @@ mod tests {
     use crate::notification::event::{Event, JobEvent, JobState, Unrecognized};
     use crate::signature::{Verifier, VerifierOptions};
     use crate::store::filters::JobFilter;
+    use crate::store::options::{Purpose, QueueRule, SourceRule, StoreOptions};
     use crate::store::records::{JobRecord, Page};
-    use crate::store::{Arrival, OwnerRule, Purpose, QueueRule, SourceRule, StoreOptions};
+    use crate::store::{Arrival, OwnerRule};
 
     use super::*;
 

@@ -172,10 +172,14 @@ mod tests {
             apart.append(arrival);
         }
         let all = |test: &TestStore| {
-            let queues = test.store.latest_by_queue(10, 10).unwrap();
             let mut jobs = test.jobs();
             jobs.sort_by(|a, b| a.id.cmp(&b.id));
-            (jobs, test.runs(), test.roll_ups(RollUpSpan::Hour), queues)
+            (
+                jobs,
+                test.runs(),
+                test.roll_ups(RollUpSpan::Hour),
+                test.lanes(),
+            )
         };
         assert_eq!(all(&together), all(&apart));
         let (jobs, runs, ..) = all(&together);

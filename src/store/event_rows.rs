@@ -7,7 +7,7 @@ use rusqlite::{Row, Transaction, params};
 
 use crate::clock::Timestamp;
 use crate::notification::event::{Event, JobState};
-use crate::store::QueueRule;
+use crate::store::options::QueueRule;
 use crate::store::queues::{self, Origin, Rank};
 use crate::store::records::{RowId, TimeSource};
 use crate::store::values::{json, read_time};

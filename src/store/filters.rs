@@ -13,6 +13,8 @@ use crate::store::records::RunOutcome;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFilter {
     pub queue: Option<String>,
+    /// Of the source; empty for those without one.
+    pub region: Option<String>,
     pub job_type: Option<String>,
     pub state: Option<JobState>,
     pub code: Option<String>,
@@ -31,6 +33,10 @@ pub struct JobFilter {
 pub struct RunFilter {
     /// The workflow's id.
     pub workflow: Option<String>,
+    /// Of the topic.
+    pub owner: Option<String>,
+    /// Of the source; empty for those without one.
+    pub region: Option<String>,
     pub outcome: Option<RunOutcome>,
     /// A run's, job's or media's id, exactly; else words, see [`Store::page_runs`].
     ///
@@ -48,6 +54,8 @@ pub struct ActivityFilter {
     pub run: Option<String>,
     /// The workflow's id.
     pub workflow: Option<String>,
+    /// Of the source; empty for those without one.
+    pub region: Option<String>,
     pub activity_type: Option<String>,
     pub state: Option<JobState>,
     pub code: Option<String>,

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, Window};
 use crate::mps;
 use crate::notification::delivery::{Delivery, Headers};
 use crate::notification::event::{Event, JobEvent, JobState};
@@ -21,12 +21,15 @@ use crate::notification::{Admitted, Format, Notification};
 use crate::store::errors::WriteError;
 use crate::store::filters::{JobFilter, RunFilter};
 use crate::store::inbox::{Asked, Context, How};
+use crate::store::lane_records::LaneKey;
+use crate::store::options::{Purpose, QueueRule, SourceRule, StoreOptions};
 use crate::store::records::{JobRecord, Listing, Page, Place, RollUpRecord, RollUpSpan, RunRecord};
-use crate::store::{
-    Appended, Arrival, NewHeld, OwnerRule, Purpose, QueueRule, SourceRule, Store, StoreOptions,
-};
+use crate::store::{Appended, Arrival, NewHeld, OwnerRule, Store};
 
 pub(super) const NOON: Timestamp = Timestamp(1_714_982_400_000);
+
+/// A queue or workflow with its name and its newest event's time.
+pub(super) type Lane = (LaneKey, Option<String>, Timestamp);
 
 pub(super) struct TestStore {
     pub(super) store: Store,
@@ -80,6 +83,14 @@ pub(super) fn register(store: &Store, name: &str) -> Source {
     store.register_sources(vec![rule]).unwrap().remove(0)
 }
 
+/// The lane of a queue in the region of the fixtures' arrivals.
+pub(super) fn queue_lane(name: &str) -> LaneKey {
+    LaneKey::Queue {
+        region: String::new(),
+        name: name.to_owned(),
+    }
+}
+
 pub(super) fn queue_rule(name: &str, topics: &[&str]) -> QueueRule {
     QueueRule {
         name: name.to_owned(),
@@ -92,6 +103,16 @@ pub(super) fn queue_rule(name: &str, topics: &[&str]) -> QueueRule {
 impl TestStore {
     pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join("mpsink.db")
+    }
+
+    /// Returns the queues and workflows there are.
+    pub(super) fn lanes(&self) -> Vec<Lane> {
+        let hour = Window::new(NOON, NOON.plus_ms(3_600_000)).unwrap();
+        let lanes = self.store.overview(hour, 60_000).unwrap().lanes;
+        let lanes = lanes.into_iter();
+        lanes
+            .map(|lane| (lane.key, lane.name, lane.last_event_at))
+            .collect()
     }
 
     /// Another connection to look at what is on disk.

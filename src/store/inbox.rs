@@ -14,9 +14,9 @@ use rusqlite::Transaction;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::store::QueueRule;
 use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
+use crate::store::options::QueueRule;
 
 /// What every command may need beside what was asked.
 pub(super) struct Context {

@@ -425,11 +425,12 @@ fn write(tx: &Transaction<'_>, sql: &str, folded: &FoldedJob) -> rusqlite::Resul
 mod tests {
     use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, proptest};
 
-    use crate::clock::Timestamp;
     use crate::mps::failure;
     use crate::notification::event::{Failure, JobEvent, JobState, MediaObject};
     use crate::store::Arrival;
-    use crate::store::fixtures::{self, NOON, TestStore, arrival_of, queue_rule, renotify};
+    use crate::store::fixtures::{
+        self, Lane, NOON, TestStore, arrival_of, queue_lane, queue_rule, renotify,
+    };
     use crate::store::records::JobRecord;
 
     use super::*;
@@ -516,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_known_with_its_newest_event_and_its_newest_jobs() {
+    fn a_queue_is_known_with_its_newest_event() {
         let test = fixtures::open_with(|options| {
             options.queues = vec![queue_rule("hd", &["t1", "t2"])];
         });
@@ -532,20 +533,11 @@ mod tests {
             };
             test.append(message(topic, job, Some(ms), event));
         }
-        let queues = test.store.latest_by_queue(10, 2).unwrap();
-        let shown: Vec<_> = queues
-            .iter()
-            .map(|queue| {
-                let jobs: Vec<_> = queue.latest.iter().map(|job| job.id.as_str()).collect();
-                (queue.name.as_str(), queue.last_event_at, jobs)
-            })
-            .collect();
         let expected = [
-            ("t3", NOON.plus_ms(40), vec!["c"]),
-            ("hd", NOON.plus_ms(30), vec!["a", "b"]),
+            (queue_lane("hd"), None, NOON.plus_ms(30)),
+            (queue_lane("t3"), None, NOON.plus_ms(40)),
         ];
-        assert_eq!(shown, expected);
-        assert_eq!(test.store.latest_by_queue(1, 2).unwrap().len(), 1);
+        assert_eq!(test.lanes(), expected);
     }
 
     #[test]
@@ -557,9 +549,7 @@ mod tests {
             ..event(JobState::Submitted)
         };
         test.append(message("t", "m2", Some(0), submitted));
-        let queues = test.store.latest_by_queue(10, 10).unwrap();
-        let names: Vec<_> = queues.iter().map(|queue| queue.name.as_str()).collect();
-        assert_eq!(names, ["p1"]);
+        assert_eq!(test.lanes(), [(queue_lane("p1"), None, NOON)]);
     }
 
     #[test]
@@ -687,10 +677,7 @@ mod tests {
     }
 
     /// What the jobs and queues say, without how often pushes came.
-    fn folded(
-        test: &TestStore,
-        messages: &[Arrival],
-    ) -> (Vec<JobRecord>, Vec<(String, Timestamp)>) {
+    fn folded(test: &TestStore, messages: &[Arrival]) -> (Vec<JobRecord>, Vec<Lane>) {
         for message in messages {
             test.append(again(message));
         }
@@ -699,11 +686,7 @@ mod tests {
         for job in &mut jobs {
             job.deliveries = 0;
         }
-        let queues = test.store.latest_by_queue(100, 1).unwrap();
-        let queues = queues
-            .into_iter()
-            .map(|queue| (queue.name, queue.last_event_at));
-        (jobs, queues.collect())
+        (jobs, test.lanes())
     }
 
     fn again(message: &Arrival) -> Arrival {
@@ -734,7 +717,7 @@ mod tests {
                 };
                 messages.into_iter().map(arrival).collect()
             };
-            let rules = |options: &mut crate::store::StoreOptions| {
+            let rules = |options: &mut crate::store::options::StoreOptions| {
                 options.queues = vec![queue_rule("one", &["t1", "t2"])];
             };
             let once = folded(&fixtures::open_with(rules), &arrivals(messages));

@@ -142,6 +142,8 @@ pub struct Overview {
     pub lag: Lag,
     /// When the newest push arrived; `None` if none ever did.
     pub last_received_at: Option<Timestamp>,
+    /// The runs that are stale, of whatever workflow: as many as the list of them counts.
+    pub stale: Counted,
     /// Unrecognised events of the window, at most [`UNRECOGNIZED_COUNTED_MAX`] counted.
     pub unrecognized: u64,
 }
@@ -180,7 +182,7 @@ pub const FAILURE_GROUPS_MAX: usize = 50;
 pub const FAILURES_COUNTED_MAX: u64 = 20_000;
 
 /// A bounded count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counted {
     pub rows: u64,
     /// There are no more; else counting stopped at a bound.

@@ -15,7 +15,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::notification::event::Event;
 use crate::store::fold::JobPart;
 use crate::store::fold_run::RunPart;
-use crate::store::{STALE_AFTER_MS, WorkflowRule};
+use crate::store::options::{STALE_AFTER_MS, WorkflowRule};
 
 const UPSERT_QUEUE: &str = "
     INSERT INTO queue (name, region, last_event_at) VALUES (?1, ?2, ?3)

@@ -6,7 +6,7 @@
 //! pool of read-only connections that page by key. Everything is in the domain's words; nothing of
 //! SQLite shows in a signature, so that another engine could stand here.
 //!
-//! Reading order: the types and writing verbs here; `inbox.rs` and `writer.rs`, how a command gets on
+//! Reading order: `options.rs`, what a store is opened with; the types and verbs here; `inbox.rs` and `writer.rs`, how a command gets on
 //! disk; `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each writes; `fold.rs`, `fold_run.rs`,
 //! `jobs.rs`, `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`, what is kept
 //! beside; `rebuild/`, how it all comes from the events again; `readers/`, the reading verbs and a file
@@ -22,7 +22,6 @@
 //! **Architecture invariant:** an `Ok` from a writing verb means that it is committed and synced, in
 //! a file that still stands where it was opened.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,7 +29,7 @@ use std::{fmt, io};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::notification::delivery::{Delivery, Headers};
 use crate::notification::event::Event;
 use crate::notification::reason::{HoldReason, RefusalReason};
@@ -43,6 +42,7 @@ use crate::store::inbox::{Asked, Context, How, How::Settled, Inbox};
 use crate::store::lanes::Workflows;
 use crate::store::lock::{Lock, Running};
 use crate::store::notes::Notes;
+use crate::store::options::{Opened, Purpose, SourceRule, StoreOptions};
 use crate::store::readers::{READER_LIMITS, Readers};
 use crate::store::records::RowId;
 use crate::store::writer::{Ended, Writer};
@@ -53,6 +53,7 @@ pub mod filters;
 pub mod import;
 pub mod lane_records;
 pub mod lock;
+pub mod options;
 pub mod rebuild;
 pub mod records;
 pub mod rollups;
@@ -86,77 +87,6 @@ mod writer;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
-}
-
-pub struct StoreOptions {
-    /// The database file; its folder must exist.
-    pub path: PathBuf,
-    pub purpose: Purpose,
-    /// Commands waiting for the writer at most; one more is [`WriteError::Busy`].
-    pub inbox_commands_max: usize,
-    /// Bytes of bodies and messages waiting for the writer at most.
-    pub inbox_bytes_max: usize,
-    /// Bytes that held pushes may take together; beyond it [`WriteError::HeldFull`].
-    pub held_bytes_max: u64,
-    /// How long a writing verb waits for its commit; beyond it [`WriteError::TooSlow`].
-    pub answer_within: Duration,
-    /// Which queue the jobs of a topic belong to, in the order of the configuration.
-    pub queues: Vec<QueueRule>,
-    /// What is known of workflows beside their messages.
-    pub workflows: Vec<WorkflowRule>,
-    pub clock: Clock,
-}
-
-/// What a database is for; it is marked so when it is made, for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// The record of real pushes.
-    Record,
-    /// `serve --try`: pages and exports say TEST.
-    Try,
-}
-
-/// A `[[queue]]` table: jobs of these topics (or this pipeline id) belong to the queue `name`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueRule {
-    pub name: String,
-    pub topics: Vec<String>,
-    /// Only for sources of this region; empty for all.
-    pub region: String,
-    /// MPS's id of the queue, shown as `name` where a message carries it; empty if not given.
-    pub pipeline_id: String,
-}
-
-/// A `[[workflow]]` table: what the workflow `id` is called, and when its runs count as stuck.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkflowRule {
-    pub id: String,
-    /// Wins over every name in a message; empty: the newest in a message.
-    pub name: String,
-    /// The age at which a run without a Report is stale.
-    pub stale_after_ms: i64,
-}
-
-/// When a run of a workflow without a rule is stale. Our guess: the vendor does not say.
-pub const STALE_AFTER_MS: i64 = 24 * 60 * 60 * 1_000;
-
-/// What [`Store::open`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// The file was not there before.
-    pub is_new: bool,
-}
-
-/// A source as the configuration has it, before the store gave it a number.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceRule {
-    pub name: String,
-    /// None: one path with a random token is made on first use and kept.
-    pub paths: Vec<String>,
-    pub owners: Vec<String>,
-    pub topics: Vec<String>,
-    pub region: String,
-    pub queue: String,
 }
 
 /// What a source lets in beside its configuration: pinned or allowed by a person.

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
-use crate::store::{OpenError, Opened, Purpose};
+use crate::store::OpenError;
+use crate::store::options::{Opened, Purpose};
 
 /// `mpsk`, in the header of every database of ours.
 const APPLICATION_ID: i32 = 0x6d70_736b;

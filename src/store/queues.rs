@@ -5,7 +5,7 @@
 //! better. Each event keeps the rule that named its queue, so that the fold can take the highest
 //! any event of a job reached.
 
-use crate::store::QueueRule;
+use crate::store::options::QueueRule;
 
 /// The rules, lower ones first; kept as their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,8 +19,9 @@ use crate::store::errors::OpenError;
 use crate::store::inbox::Inbox;
 use crate::store::lanes::Workflows;
 use crate::store::notes::Notes;
+use crate::store::options::WorkflowRule;
 use crate::store::readers::{READER_LIMITS, Readers};
-use crate::store::{Inner, Store, WorkflowRule, open};
+use crate::store::{Inner, Store, open};
 
 impl Store {
     /// Opens the database at `path`, which must be there, for reading alone. `workflows` and `clock`
@@ -64,11 +65,12 @@ mod tests {
 
     use rusqlite::Connection;
 
+    use crate::store::NewHeld;
     use crate::store::errors::WriteError;
     use crate::store::filters::JobFilter;
     use crate::store::fixtures::{self, NOON, arrival};
+    use crate::store::options::{Purpose, StoreOptions};
     use crate::store::records::Page;
-    use crate::store::{NewHeld, Purpose, StoreOptions};
 
     use super::*;
 

@@ -191,17 +191,6 @@ pub struct RunDetail {
     pub deliveries: Vec<DeliveryRecord>,
 }
 
-/// A workflow and its newest runs, for the overview.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct WorkflowRecord {
-    pub id: String,
-    pub name: Option<String>,
-    pub owner: String,
-    pub region: String,
-    pub last_event_at: Timestamp,
-    pub latest: Vec<RunRecord>,
-}
-
 /// How long the time buckets of roll-ups are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RollUpSpan {
@@ -273,15 +262,6 @@ pub struct JobRecord {
     /// When its newest event happened, what lists are ordered by.
     pub last_event_at: Timestamp,
     pub extra: Map<String, Value>,
-}
-
-/// A queue and its newest jobs, for the overview.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct QueueRecord {
-    pub name: String,
-    pub region: String,
-    pub last_event_at: Timestamp,
-    pub latest: Vec<JobRecord>,
 }
 
 /// One event as stored.

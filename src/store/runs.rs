@@ -432,13 +432,15 @@ mod tests {
 
     use crate::clock::{Clock, Timestamp};
     use crate::notification::event::{ActivityEvent, Event, Failure, JobEvent, RunEvent, RunPart};
+    use crate::store::Arrival;
     use crate::store::filters::{ActivityFilter, RunFilter};
     use crate::store::fixtures::{
         self, NOON, TestStore, arrival_of, arrival_saying, queue_rule, renotify,
     };
     use crate::store::jobs;
+    use crate::store::lane_records::LaneKey;
+    use crate::store::options::{STALE_AFTER_MS, WorkflowRule};
     use crate::store::records::{JobRecord, Page, RollUpRecord, RollUpSpan};
-    use crate::store::{Arrival, STALE_AFTER_MS, WorkflowRule};
 
     use super::*;
 
@@ -684,7 +686,11 @@ mod tests {
         assert_eq!(job.job_type.as_deref(), Some("Transcode"));
         assert_eq!(job.user_data.as_deref(), Some("sku"));
         assert_eq!((job.events, job.deliveries), (2, 2));
-        assert!(test.store.latest_by_queue(10, 10).unwrap().is_empty());
+        assert!(
+            test.lanes()
+                .iter()
+                .all(|(key, ..)| matches!(key, LaneKey::Workflow { .. }))
+        );
         assert_eq!(test.store.find_jobs("j").unwrap()[0].events.len(), 2);
         let kinds = test.roll_ups(RollUpSpan::Hour).into_iter();
         let kinds: Vec<_> = kinds.map(|row| row.lane_kind).collect();
@@ -768,28 +774,24 @@ mod tests {
         ] {
             test.append(named(at, id, name));
         }
-        let workflows = test.store.latest_by_workflow(10, 2).unwrap();
-        let shown: Vec<_> = workflows
-            .iter()
-            .map(|workflow| {
-                let called = workflow
-                    .latest
-                    .iter()
-                    .map(|run| run.workflow.name.as_deref());
-                (
-                    &*workflow.id,
-                    workflow.name.as_deref(),
-                    workflow.last_event_at,
-                    called.collect::<Vec<_>>(),
-                )
-            })
-            .collect();
+        let lane = |id: &str| LaneKey::Workflow {
+            owner: "1001".to_owned(),
+            region: String::new(),
+            id: id.to_owned(),
+        };
         let expected = [
-            ("w", Some("new"), NOON.plus_ms(3), vec![Some("new"); 2]),
-            ("v", Some("ours"), NOON, vec![Some("ours")]),
+            (lane("w"), Some("new".to_owned()), NOON.plus_ms(3)),
+            (lane("v"), Some("ours".to_owned()), NOON),
         ];
-        assert_eq!(shown, expected);
-        assert_eq!(test.store.latest_by_workflow(1, 1).unwrap().len(), 1);
+        assert_eq!(test.lanes(), expected);
+        let mut called: Vec<_> = test
+            .runs()
+            .into_iter()
+            .map(|run| run.workflow.name)
+            .collect();
+        called.sort_unstable();
+        let expected = ["new", "new", "new", "ours"].map(|name| Some(name.to_owned()));
+        assert_eq!(called, expected);
     }
 
     #[test]
@@ -956,8 +958,7 @@ mod tests {
         Vec<RunRecord>,
         Vec<ActivityRecord>,
         [Vec<RollUpRecord>; 2],
-        Vec<(String, Timestamp)>,
-        Vec<(String, Option<String>, Timestamp)>,
+        Vec<fixtures::Lane>,
     );
 
     /// What all reading verbs say after these messages, but how often pushes came.
@@ -996,19 +997,12 @@ mod tests {
             (activity.run.clone(), activity.owner.clone(), name)
         };
         activities.sort_by_key(node);
-        let queues = test.store.latest_by_queue(100, 1).unwrap().into_iter();
-        let workflows = test.store.latest_by_workflow(100, 1).unwrap().into_iter();
         (
             jobs,
             runs,
             activities,
             [RollUpSpan::Minute, RollUpSpan::Hour].map(|span| test.roll_ups(span)),
-            queues
-                .map(|queue| (queue.name, queue.last_event_at))
-                .collect(),
-            workflows
-                .map(|workflow| (workflow.id, workflow.name, workflow.last_event_at))
-                .collect(),
+            test.lanes(),
         )
     }
 

@@ -9,9 +9,10 @@ use std::fmt::Write;
 use rusqlite::{Transaction, params};
 
 use crate::notification::source::{Source, SourceId};
+use crate::store::KeptCertificate;
 use crate::store::errors::WriteError;
 use crate::store::inbox::Context;
-use crate::store::{KeptCertificate, SourceRule};
+use crate::store::options::SourceRule;
 
 /// The most certificates kept. There has been one in a decade; this leaves room for one a region.
 pub(super) const CERTIFICATES_MAX: i64 = 16;
@@ -179,8 +180,9 @@ pub(super) fn keep_certificate(
 #[cfg(test)]
 mod tests {
     use crate::clock::Timestamp;
+    use crate::store::Store;
     use crate::store::fixtures::{self, TestStore};
-    use crate::store::{SourceRule, Store};
+    use crate::store::options::SourceRule;
 
     use super::*;
 

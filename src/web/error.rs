@@ -460,8 +460,8 @@ mod tests {
     fn an_unknown_parameter_is_named_with_the_known_ones() {
         let error = JobsQuery::parse("stat=failed", Timestamp(0)).unwrap_err();
         let detail = PageError::from(error).answer(&TroubleTexts::ENGLISH).detail;
-        let expected = "There is no parameter `stat` here. Known are: queue, workflow, type, \
-                        state, code, q, from, to, limit, cursor.";
+        let expected = "There is no parameter `stat` here. Known are: queue, region, workflow, \
+                        type, state, code, q, from, to, limit, cursor.";
         assert_eq!(detail, expected);
     }
 

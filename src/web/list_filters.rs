@@ -41,13 +41,15 @@ impl ListFilter for JobFilter {
     const PATH: &'static str = "/jobs";
 
     const KNOWN: &'static [&'static str] = &[
-        "queue", "workflow", "type", "state", "code", "q", "from", "to", "limit", "cursor",
+        "queue", "region", "workflow", "type", "state", "code", "q", "from", "to", "limit",
+        "cursor",
     ];
 
     fn of(given: &Given, now: Timestamp) -> Result<JobFilter, QueryError> {
         let (from, to) = range_of(given, now)?;
         Ok(JobFilter {
             queue: text_of(given, "queue"),
+            region: text_of(given, "region"),
             job_type: text_of(given, "type"),
             state: parsed(
                 given,
@@ -83,13 +85,16 @@ impl ListFilter for RunFilter {
 
     const PATH: &'static str = "/runs";
 
-    const KNOWN: &'static [&'static str] =
-        &["workflow", "state", "q", "from", "to", "limit", "cursor"];
+    const KNOWN: &'static [&'static str] = &[
+        "workflow", "region", "state", "q", "from", "to", "limit", "cursor",
+    ];
 
     fn of(given: &Given, now: Timestamp) -> Result<RunFilter, QueryError> {
         let (from, to) = range_of(given, now)?;
         Ok(RunFilter {
             workflow: text_of(given, "workflow"),
+            owner: None,
+            region: text_of(given, "region"),
             outcome: parsed(
                 given,
                 "state",
@@ -123,7 +128,7 @@ impl ListFilter for ActivityFilter {
     const PATH: &'static str = "/activities";
 
     const KNOWN: &'static [&'static str] = &[
-        "run", "workflow", "type", "state", "code", "from", "to", "limit", "cursor",
+        "run", "workflow", "region", "type", "state", "code", "from", "to", "limit", "cursor",
     ];
 
     fn of(given: &Given, now: Timestamp) -> Result<ActivityFilter, QueryError> {
@@ -131,6 +136,7 @@ impl ListFilter for ActivityFilter {
         Ok(ActivityFilter {
             run: text_of(given, "run"),
             workflow: text_of(given, "workflow"),
+            region: text_of(given, "region"),
             activity_type: text_of(given, "type"),
             state: parsed(
                 given,

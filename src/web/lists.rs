@@ -62,6 +62,8 @@ pub const FORMATS: [Format; 3] = [Format::Xml, Format::Json, Format::Simplified]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     Limit,
+    /// Of a page for people, which has a lower bound than its JSON.
+    LimitOfPage,
     /// Seconds until a page is loaded again.
     Refresh,
     /// Seconds to wait for an end.
@@ -412,11 +414,12 @@ mod tests {
 
     #[test]
     fn a_query_gives_exactly_what_it_says() {
-        let query = "queue=hd+1&type=Transcode&state=failed&code=A.B&from=24h&workflow=w1\
+        let query = "queue=hd+1&region=r1&type=Transcode&state=failed&code=A.B&from=24h&workflow=w1\
                      &q=summer+clip&to=2024-05-06T16:00:00%2B08:00&limit=1000";
         let query = JobsQuery::parse(query, NOW).unwrap();
         let expected = JobFilter {
             queue: Some("hd 1".to_owned()),
+            region: Some("r1".to_owned()),
             job_type: Some("Transcode".to_owned()),
             state: Some(JobState::Failed),
             code: Some("A.B".to_owned()),
@@ -431,10 +434,13 @@ mod tests {
 
     #[test]
     fn a_query_for_runs_gives_exactly_what_it_says() {
-        let query = "workflow=w1&state=partial&q=%E7%A4%BA%E4%BE%8B&from=1h&to=1m&limit=7";
+        let query =
+            "workflow=w1&region=r1&state=partial&q=%E7%A4%BA%E4%BE%8B&from=1h&to=1m&limit=7";
         let query = RunsQuery::parse(query, NOW).unwrap();
         let expected = RunFilter {
             workflow: Some("w1".to_owned()),
+            owner: None,
+            region: Some("r1".to_owned()),
             outcome: Some(RunOutcome::Partial),
             q: Some("示例".to_owned()),
             from: Some(NOW.plus_ms(-3_600_000)),
@@ -446,11 +452,13 @@ mod tests {
 
     #[test]
     fn a_query_for_activities_gives_exactly_what_it_says() {
-        let query = "run=r1&workflow=w1&type=Transcode&state=skipped&code=A.B&from=1h&to=1m";
+        let query =
+            "run=r1&workflow=w1&region=r2&type=Transcode&state=skipped&code=A.B&from=1h&to=1m";
         let query = ActivitiesQuery::parse(query, NOW).unwrap();
         let expected = ActivityFilter {
             run: Some("r1".to_owned()),
             workflow: Some("w1".to_owned()),
+            region: Some("r2".to_owned()),
             activity_type: Some("Transcode".to_owned()),
             state: Some(JobState::Skipped),
             code: Some("A.B".to_owned()),

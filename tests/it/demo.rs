@@ -18,9 +18,10 @@ use mpsink::notification::delivery::Delivery;
 use mpsink::notification::source::Source;
 use mpsink::push::build_unsigned;
 use mpsink::signature::{Verifier, VerifierOptions};
+use mpsink::store::Store;
 use mpsink::store::filters::DeliveryFilter;
+use mpsink::store::options::{Purpose, SourceRule, StoreOptions};
 use mpsink::store::records::{DeliveryRecord, Page, Place};
-use mpsink::store::{Purpose, SourceRule, Store, StoreOptions};
 
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use mpsink::notification::Format;
 use scraper::{Html, Selector};
 use serde_json::{Value, json};
 
-use crate::app::{NOW, TOPIC, TestApp, job_message};
+use crate::app::{NOW, OWNER, TOPIC, TestApp, job_message};
 
 const WORKFLOW: &str = "99990000999900009999000099990000";
 
@@ -78,6 +78,57 @@ fn run_message(run: &str, part: &str, run_state: &str, work: &[(&str, &str)]) ->
         },
     });
     message.to_string().into_bytes()
+}
+
+#[test]
+fn a_quiet_region_shows_its_own_latest_jobs_beside_a_busy_one() {
+    let source = |name: &str| {
+        format!(
+            "[[source]]\nname = \"{name}\"\npaths = [\"/in/{name}\"]\nregion = \"{name}\"\n\
+             owners = [\"{OWNER}\"]\nqueue = \"hd\"\n"
+        )
+    };
+    let app = TestApp::start_with(&format!("{}{}", source("quiet"), source("busy")));
+    let push = |id: &str, target: &str| {
+        let content = app.content(Format::Json, &job_message(id, "Success"));
+        let push = mpsink::push::build(&content, target, &app.signer, NOW).unwrap();
+        assert_eq!(app.send(&push).status, 204);
+    };
+    push("alone", "/in/quiet");
+    for number in 0..20 {
+        push(&format!("busy-{number}"), "/in/busy");
+    }
+    let own = page(&app, "/queues/hd");
+    let jobs = texts(&own, "td[data-label=Job]");
+    assert!(jobs.contains(&"alone".to_owned()), "{jobs:?}");
+    let of_region = items(&app, "/jobs?queue=hd&region=quiet");
+    assert_eq!(of_region.len(), 1);
+    assert_eq!(of_region[0]["id"], json!("alone"));
+    assert_eq!(items(&app, "/runs?region=quiet").len(), 0);
+}
+
+#[test]
+fn a_stale_run_of_no_workflow_is_stuck_on_the_overview_as_in_the_list() {
+    let app = TestApp::start();
+    let message = json!({
+        "RunId": "lost", "Name": "Act-Start", "Type": "Start", "State": "Success",
+        "MediaWorkflowExecution": {
+            "RunId": "lost", "State": "Running", "CreationTime": "2024-01-01T00:00:00Z",
+            "ActivityList": [],
+        },
+    });
+    let message = message.to_string().into_bytes();
+    assert_eq!(app.push(Format::Json, &message).status, 204);
+    let list = "/runs?state=stale";
+    assert_eq!(items(&app, list).len(), 1);
+    assert_eq!(app.json("/overview.json")["stale"]["rows"], json!(1));
+    assert_eq!(texts(&page(&app, list), ".count"), ["1 run"]);
+    // It has no workflow, and so no lane.
+    assert_eq!(
+        app.push(Format::Json, &job_message("j", "Success")).status,
+        204
+    );
+    assert_eq!(texts(&page(&app, "/"), ".numbers li")[1], "Stuck1");
 }
 
 #[test]

@@ -77,6 +77,59 @@ fn a_list_is_walked_to_its_end_and_back_with_its_filters() {
 }
 
 #[test]
+fn a_page_is_asked_for_250_rows_at_most_and_its_json_for_1000() {
+    let app = app_with_jobs(&["Success"]);
+    let lists = [
+        "jobs",
+        "runs",
+        "activities",
+        "events",
+        "deliveries",
+        "held",
+        "refusals",
+    ];
+    for list in lists {
+        assert_eq!(app.get(&format!("/{list}?limit=250")).status, 200, "{list}");
+        let refused = app.get(&format!("/{list}?limit=251"));
+        assert_eq!(refused.status, 400, "{list}");
+        assert!(refused.text().contains("from 1 to 250"), "{list}");
+        assert_eq!(app.get(&format!("/{list}.json?limit=1000")).status, 200);
+        assert_eq!(app.get(&format!("/{list}.json?limit=1001")).status, 400);
+    }
+}
+
+#[test]
+fn a_page_of_long_rows_has_fewer_of_them_and_all_are_walked_through() {
+    let app = TestApp::start();
+    let long = "长".repeat(340);
+    for number in 0..150 {
+        let message = format!(
+            r#"{{"jobId":"j{number}","type":"{long}","state":"Fail","code":"{long}","pipelineId":"{long}"}}"#
+        );
+        assert_eq!(app.push(Format::Json, message.as_bytes()).status, 204);
+    }
+    let mut path = "/jobs?limit=250".to_owned();
+    let mut ids = Vec::new();
+    let mut pages = 0;
+    loop {
+        let response = app.get(&path);
+        assert!(response.body.len() <= 500_000, "{path}");
+        let page = Html::parse_document(&response.text());
+        ids.extend(texts(&page, "td[data-label=Job]"));
+        let shown = texts(&page, "td.code");
+        assert!(shown.iter().all(|code| code.chars().count() < 130));
+        pages += 1;
+        match link(&page, "a[rel=next]") {
+            Some(next) => path = next,
+            None => break,
+        }
+    }
+    let expected: Vec<_> = (0..150).rev().map(|number| format!("j{number}")).collect();
+    assert_eq!(ids, expected);
+    assert!(pages > 1, "{pages} pages");
+}
+
+#[test]
 fn a_list_says_how_many_rows_pass_its_filters() {
     let app = app_with_jobs(&["Success", "Fail", "Success"]);
     assert_eq!(texts(&page(&app, "/jobs"), ".count"), ["3 jobs"]);

@@ -11,11 +11,12 @@ use mpsink::notification::Format;
 use mpsink::notification::source::Source;
 use mpsink::push::{PushContent, build_unsigned};
 use mpsink::signature::{Verifier, VerifierOptions};
+use mpsink::store::Store;
 use mpsink::store::filters::{ActivityFilter, EventFilter, JobFilter, RunFilter};
+use mpsink::store::options::{Purpose, QueueRule, SourceRule, StoreOptions};
 use mpsink::store::records::{
     ActivityRecord, EventRecord, JobRecord, Page, RollUpRecord, RollUpSpan, RunRecord,
 };
-use mpsink::store::{Purpose, QueueRule, SourceRule, Store, StoreOptions};
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };

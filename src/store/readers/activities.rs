@@ -118,6 +118,7 @@ fn query(filter: &ActivityFilter, lead: Lead) -> Query {
     Query::new(&LIST, lead)
         .equals("run", filter.run.clone())
         .equals("workflow", filter.workflow.clone())
+        .equals("region", filter.region.clone())
         .equals("type", filter.activity_type.clone())
         .equals("state", filter.state.map(JobState::word))
         .equals("code", filter.code.clone())

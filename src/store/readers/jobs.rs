@@ -14,9 +14,8 @@ use crate::store::jobs::record;
 use crate::store::lane_records::Counted;
 use crate::store::readers::query::{Index, Lead, Query, Rows, Shape, counted, is_backwards};
 use crate::store::readers::{deliveries, events, listing};
-use crate::store::records::{JobDetail, JobRecord, Listing, Page, PageKey, QueueRecord, RowId};
+use crate::store::records::{JobDetail, JobRecord, Listing, Page, PageKey, RowId};
 use crate::store::scan_records::{Scanned, Stretch};
-use crate::store::values::read_time;
 use crate::store::words;
 
 /// The most jobs that one id may name, one for each owner: a stranger who is let in cannot make a
@@ -49,11 +48,6 @@ const IS_JOB: &str = "SELECT EXISTS (SELECT 1 FROM job WHERE job = ?1)";
 const IS_RUN: &str = "SELECT EXISTS (SELECT 1 FROM job WHERE run = ?1)";
 
 const SELECT_REGIONS: &str = "SELECT region FROM queue WHERE name = ?1 ORDER BY region LIMIT ?2";
-
-const SELECT_QUEUES: &str = "
-    SELECT name, region, last_event_at FROM queue
-    ORDER BY last_event_at DESC, name DESC, region DESC
-    LIMIT ?1";
 
 /// A job with the number it is paged by.
 struct Numbered {
@@ -111,6 +105,7 @@ fn leading_index(filter: &JobFilter) -> &'static Index {
 fn query(filter: &JobFilter, lead: Lead) -> Query {
     Query::new(&LIST, lead)
         .equals("queue", filter.queue.clone())
+        .equals("region", filter.region.clone())
         .equals("workflow", filter.workflow.clone())
         .equals("type", filter.job_type.clone())
         .equals("state", filter.state.map(JobState::word))
@@ -126,7 +121,7 @@ fn queries(tx: &Transaction<'_>, filter: &JobFilter) -> rusqlite::Result<Vec<Que
         return Ok(query.into_iter().collect());
     }
     let index = leading_index(filter);
-    if !index.columns.contains(&"region") {
+    if filter.region.is_some() || !index.columns.contains(&"region") {
         return Ok(vec![query(filter, Lead::Index(index))]);
     }
     // The index is by queue and region, so that a queue's newest jobs are found at once also where
@@ -239,40 +234,6 @@ fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
         id: row.get("id")?,
         job: record(row)?,
     })
-}
-
-pub(super) fn latest_by_queue(
-    tx: &Transaction<'_>,
-    queues: u32,
-    jobs_each: u32,
-) -> rusqlite::Result<Vec<QueueRecord>> {
-    let mut select = tx.prepare_cached(SELECT_QUEUES)?;
-    let rows = select.query_map([queues], |row| {
-        Ok(QueueRecord {
-            name: row.get("name")?,
-            region: row.get("region")?,
-            last_event_at: read_time(row, "last_event_at")?,
-            latest: Vec::new(),
-        })
-    })?;
-    let first_page = Page::first(jobs_each);
-    let mut latest = Vec::new();
-    for queue in rows {
-        let mut queue = queue?;
-        let filter = JobFilter {
-            queue: Some(queue.name.clone()),
-            ..JobFilter::default()
-        };
-        let query = of_region(&filter, &BY_QUEUE, queue.region.clone());
-        let jobs = query.page(tx, first_page, numbered)?.rows.into_iter();
-        let wanted = usize::try_from(jobs_each).unwrap_or(usize::MAX);
-        queue.latest = jobs.take(wanted).map(|row| row.job).collect();
-        // A queue whose jobs a higher rule has all moved elsewhere is none any more.
-        if !queue.latest.is_empty() {
-            latest.push(queue);
-        }
-    }
-    Ok(latest)
 }
 
 pub(super) fn find(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Vec<JobDetail>> {
@@ -416,6 +377,9 @@ mod tests {
             (filter(|f| f.to = Some(NOON.plus_ms(30))), "ba"),
             (between.clone(), "dcb"),
             (queue_and("q1", between), "cb"),
+            (filter(|f| f.region = text("r1")), "fdca"),
+            (queue_and("q1", filter(|f| f.region = text("r2"))), "eb"),
+            (queue_and("q1", filter(|f| f.region = text(""))), ""),
         ]
     }
 
@@ -447,12 +411,6 @@ mod tests {
         for sql in statements {
             fixtures::assert_by_index(&look, &sql);
         }
-        // The newest queues are read off the end of their index.
-        let plan = fixtures::plan(&look, SELECT_QUEUES);
-        assert!(
-            plan.contains("queue_by_time") && !plan.contains("TEMP B-TREE"),
-            "{plan}"
-        );
     }
 
     #[test]

@@ -8,12 +8,14 @@ use rusqlite::{Row, Transaction, params};
 use crate::clock::{Timestamp, Window};
 use crate::store::Store;
 use crate::store::errors::ReadError;
+use crate::store::filters::RunFilter;
 use crate::store::lane_records::{
     FailureGroups, LANE_ITEMS_MAX, LANES_MAX, Lag, LaneKey, LaneRecord, Overview,
     UNRECOGNIZED_COUNTED_MAX,
 };
 use crate::store::lanes::Workflows;
-use crate::store::readers::{failures, lag, lane_items, roll_ups};
+use crate::store::readers::{failures, lag, lane_items, roll_ups, runs};
+use crate::store::records::RunOutcome;
 use crate::store::values::{count, read_count, read_time};
 
 /// The most queues and the most workflows that are looked at to find those of an overview: some
@@ -161,7 +163,12 @@ fn overview(
     ];
     let unrecognized = select.query_row(range, |row| read_count(row, "count"))?;
     let mut select = tx.prepare_cached(SELECT_LAST_RECEIVED)?;
+    let stale = RunFilter {
+        outcome: Some(RunOutcome::Stale),
+        ..RunFilter::default()
+    };
     Ok(Overview {
+        stale: runs::count(tx, known, &stale)?,
         lanes: records(tx, known, found, window, slot_ms)?,
         has_more: has_more_queues || has_more_workflows,
         lag: lag::of_window(tx, window)?,
@@ -325,10 +332,10 @@ mod tests {
     use crate::notification::event::{Event, JobEvent, JobState, RunEvent, RunPart};
     use crate::store::fixtures::{self, NOON, TestStore, arrival_of, renotify};
     use crate::store::lane_records::{Durations, Ended, LaneItem, OPEN_COUNTED_MAX};
+    use crate::store::options::{QueueRule, WorkflowRule};
     use crate::store::readers::roll_ups::{HOUR_MS, MINUTE_MS};
-    use crate::store::records::{JobRecord, RunOutcome};
+    use crate::store::records::JobRecord;
     use crate::store::rollups::{HISTOGRAM_BOUNDS_MS, MINUTES_KEPT_MS};
-    use crate::store::{QueueRule, WorkflowRule};
 
     use super::*;
 

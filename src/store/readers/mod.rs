@@ -24,9 +24,9 @@ use crate::store::open::STATEMENTS_KEPT;
 use crate::store::readers::query::{Rows, newer, older};
 use crate::store::records::{
     ActivityRecord, Attention, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord,
-    JobDetail, JobRecord, Listing, PAGE_ROWS_MAX, Page, PageKey, Place, QueueRecord, RefusalCount,
+    JobDetail, JobRecord, Listing, PAGE_ROWS_MAX, Page, PageKey, Place, RefusalCount,
     RefusalDetail, RefusalRecord, RollUpRecord, RollUpSpan, RowId, RunDetail, RunRecord,
-    SourceRecord, StrayRecord, WorkflowRecord,
+    SourceRecord, StrayRecord,
 };
 use crate::store::rollups::{self, ROLL_UP_ROWS_MAX};
 use crate::store::{Allowance, KeptCertificate, Store, unpoisoned};
@@ -179,17 +179,6 @@ impl Store {
         self.inner.readers.read(sources::attention)
     }
 
-    /// Returns the `queues` queues with the newest events, each with its newest jobs.
-    pub fn latest_by_queue(
-        &self,
-        queues: u32,
-        jobs_each: u32,
-    ) -> Result<Vec<QueueRecord>, ReadError> {
-        self.inner
-            .readers
-            .read(|tx| jobs::latest_by_queue(tx, queues, jobs_each))
-    }
-
     /// Returns one page of the jobs that pass `filter`, newest event first; by words, the job first
     /// heard of last comes first.
     pub fn page_jobs(
@@ -214,18 +203,6 @@ impl Store {
             runs::name_workflows(tx, known, jobs)?;
             Ok(details)
         })
-    }
-
-    /// Returns the `workflows` workflows with the newest events, each with its newest runs.
-    pub fn latest_by_workflow(
-        &self,
-        workflows: u32,
-        runs_each: u32,
-    ) -> Result<Vec<WorkflowRecord>, ReadError> {
-        let known = &self.inner.workflows;
-        self.inner
-            .readers
-            .read(|tx| runs::latest_by_workflow(tx, known, workflows, runs_each))
     }
 
     /// Returns one page of the runs that pass `filter`, newest event first. By words it is the run

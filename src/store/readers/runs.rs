@@ -1,4 +1,4 @@
-//! Lists and details of runs, and the workflows they are of.
+//! Lists and details of runs.
 //!
 //! What a run is called and whether it is stale is decided here, by the configuration and the
 //! clock: neither is stored. A run is stale that has not ended, by its outcome, and began long ago;
@@ -16,11 +16,10 @@ use crate::store::readers::query::{Index, Lead, Query, Rows, Shape, counted};
 use crate::store::readers::{deliveries, events, listing, rows_shown};
 use crate::store::records::{
     ActivityRecord, JobRecord, Listing, Page, PageKey, RowId, RunDetail, RunOutcome, RunRecord,
-    WorkflowName, WorkflowRecord,
+    WorkflowName,
 };
 use crate::store::runs::{activity_record, record};
 use crate::store::scan_records::{Scanned, Stretch};
-use crate::store::values::read_time;
 use crate::store::{fold_run, words};
 
 /// The most runs that one id may name, one for each owner.
@@ -63,11 +62,6 @@ const SELECT_ACTIVITIES: &str = "
     LIMIT ?3";
 
 const SELECT_NAME: &str = "SELECT name FROM workflow WHERE owner = ?1 AND region = ?2 AND id = ?3";
-
-const SELECT_WORKFLOWS: &str = "
-    SELECT owner, region, id, last_event_at FROM workflow
-    ORDER BY last_event_at DESC, owner DESC, region DESC, id DESC
-    LIMIT ?1";
 
 const IS_RUN: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE run = ?1)";
 
@@ -280,55 +274,6 @@ pub(super) fn find(
     Ok(details)
 }
 
-pub(super) fn latest_by_workflow(
-    tx: &Transaction<'_>,
-    workflows: &Workflows,
-    count: u32,
-    runs_each: u32,
-) -> rusqlite::Result<Vec<WorkflowRecord>> {
-    let mut reading = Reading::new(tx, workflows);
-    let mut select = tx.prepare_cached(SELECT_WORKFLOWS)?;
-    let rows = select.query_map([count], |row| {
-        Ok(WorkflowRecord {
-            id: row.get("id")?,
-            name: None,
-            owner: row.get("owner")?,
-            region: row.get("region")?,
-            last_event_at: read_time(row, "last_event_at")?,
-            latest: Vec::new(),
-        })
-    })?;
-    let first_page = Page::first(runs_each);
-    let wanted = usize::try_from(runs_each).unwrap_or(usize::MAX);
-    let mut latest = Vec::new();
-    for workflow in rows {
-        let mut workflow = workflow?;
-        let rows = of_lane(&workflow).page(tx, first_page, numbered)?.rows;
-        for mut row in rows.into_iter().take(wanted) {
-            reading.complete(&mut row.run)?;
-            workflow.latest.push(row.run);
-        }
-        let mut name = WorkflowName {
-            id: Some(workflow.id.clone()),
-            name: None,
-        };
-        reading.rename(&workflow.owner, &workflow.region, &mut name)?;
-        workflow.name = name.name;
-        // A workflow whose runs are all another one's by now is none any more.
-        if !workflow.latest.is_empty() {
-            latest.push(workflow);
-        }
-    }
-    Ok(latest)
-}
-
-fn of_lane(workflow: &WorkflowRecord) -> Query {
-    Query::new(&LIST, Lead::Index(&BY_WORKFLOW))
-        .equals("workflow", Some(workflow.id.clone()))
-        .equals("owner", Some(workflow.owner.clone()))
-        .equals("region", Some(workflow.region.clone()))
-}
-
 fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
     Ok(Numbered {
         id: row.get("id")?,
@@ -385,6 +330,8 @@ fn query(
     };
     let query = query
         .equals("workflow", filter.workflow.clone())
+        .equals("owner", filter.owner.clone())
+        .equals("region", filter.region.clone())
         .within(filter.from, filter.to);
     Ok(Some(match filter.outcome {
         None => query,
@@ -422,8 +369,8 @@ fn of_age(mut query: Query, is_stale: bool, ages: &Ages) -> Query {
 #[cfg(test)]
 mod tests {
     use crate::notification::event::{ActivityEvent, Event, JobState, RunEvent, RunPart};
-    use crate::store::WorkflowRule;
     use crate::store::fixtures::{self, NOON, TestStore, arrival_of, renotify};
+    use crate::store::options::WorkflowRule;
     use crate::store::records::Place;
 
     use super::*;
@@ -496,6 +443,16 @@ mod tests {
                 }),
                 "b",
             ),
+            (filter(&|f| f.region = text("elsewhere")), ""),
+            (filter(&|f| f.owner = text("nobody")), ""),
+            (
+                filter(&|f| {
+                    f.workflow = text("w2");
+                    f.owner = text("1001");
+                    f.region = text("");
+                }),
+                "b",
+            ),
         ]
     }
 
@@ -536,11 +493,6 @@ mod tests {
         for sql in statements {
             fixtures::assert_by_index(&tx, &sql);
         }
-        let plan = fixtures::plan(&tx, SELECT_WORKFLOWS);
-        assert!(
-            plan.contains("workflow_by_time") && !plan.contains("TEMP B-TREE"),
-            "{plan}"
-        );
     }
 
     #[test]

@@ -414,7 +414,7 @@ mod tests {
         let jobs = test.jobs();
         assert_eq!(jobs.len(), 3);
         assert!(jobs.iter().all(|job| job.queue.as_deref() == Some("hd")));
-        assert_eq!(test.store.latest_by_queue(10, 10).unwrap().len(), 1);
+        assert_eq!(test.lanes().len(), 1);
     }
 
     #[test]

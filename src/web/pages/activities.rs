@@ -12,7 +12,7 @@ use crate::web::error::PageError;
 use crate::web::lists::{Given, ListFilter};
 use crate::web::pages::filters::Filters;
 use crate::web::pages::listing::{self, Empty, ListView};
-use crate::web::pages::{Frame, Section, respond, words};
+use crate::web::pages::{Frame, Section, words};
 use crate::web::state::AppState;
 use crate::web::viewer::Viewer;
 
@@ -45,21 +45,20 @@ pub async fn list(
     if let Some(response) = listing::tidied::<ActivityFilter>(&request, &state, &given) {
         return Ok(response);
     }
-    let loaded = listing::load::<ActivityFilter>(&state, given).await?;
     let title = Viewer::of(&request, state.zone)
         .texts()
         .lists
         .activities
         .title;
-    let frame = Frame::new(
-        &request,
-        &state,
-        Section::Activities,
-        title,
-        loaded.attention,
-    );
-    respond(&ActivitiesPage::of(
-        frame.with_json(loaded.json),
-        loaded.view,
-    ))
+    listing::answer::<ActivityFilter, _>(&state, given, |loaded| {
+        let frame = Frame::new(
+            &request,
+            &state,
+            Section::Activities,
+            title,
+            loaded.attention,
+        );
+        ActivitiesPage::of(frame.with_json(loaded.json), loaded.view)
+    })
+    .await
 }

@@ -9,7 +9,7 @@ use crate::web::error::PageError;
 use crate::web::lists::{Given, ListFilter};
 use crate::web::pages::filters::Filters;
 use crate::web::pages::listing::{self, Empty, ListView};
-use crate::web::pages::{Frame, Section, respond};
+use crate::web::pages::{Frame, Section, words};
 use crate::web::state::AppState;
 use crate::web::viewer::Viewer;
 
@@ -42,21 +42,20 @@ pub async fn list(
     if let Some(response) = listing::tidied::<DeliveryFilter>(&request, &state, &given) {
         return Ok(response);
     }
-    let loaded = listing::load::<DeliveryFilter>(&state, given).await?;
     let title = Viewer::of(&request, state.zone)
         .texts()
         .lists
         .deliveries
         .title;
-    let frame = Frame::new(
-        &request,
-        &state,
-        Section::Deliveries,
-        title,
-        loaded.attention,
-    );
-    respond(&DeliveriesPage::of(
-        frame.with_json(loaded.json),
-        loaded.view,
-    ))
+    listing::answer::<DeliveryFilter, _>(&state, given, |loaded| {
+        let frame = Frame::new(
+            &request,
+            &state,
+            Section::Deliveries,
+            title,
+            loaded.attention,
+        );
+        DeliveriesPage::of(frame.with_json(loaded.json), loaded.view)
+    })
+    .await
 }

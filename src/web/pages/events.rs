@@ -9,7 +9,7 @@ use crate::web::error::PageError;
 use crate::web::lists::{Given, ListFilter};
 use crate::web::pages::filters::Filters;
 use crate::web::pages::listing::{self, Empty, ListView};
-use crate::web::pages::{Frame, Section, respond, words};
+use crate::web::pages::{Frame, Section, words};
 use crate::web::state::AppState;
 use crate::web::viewer::Viewer;
 
@@ -42,8 +42,10 @@ pub async fn list(
     if let Some(response) = listing::tidied::<EventFilter>(&request, &state, &given) {
         return Ok(response);
     }
-    let loaded = listing::load::<EventFilter>(&state, given).await?;
     let title = Viewer::of(&request, state.zone).texts().lists.events.title;
-    let frame = Frame::new(&request, &state, Section::Events, title, loaded.attention);
-    respond(&EventsPage::of(frame.with_json(loaded.json), loaded.view))
+    listing::answer::<EventFilter, _>(&state, given, |loaded| {
+        let frame = Frame::new(&request, &state, Section::Events, title, loaded.attention);
+        EventsPage::of(frame.with_json(loaded.json), loaded.view)
+    })
+    .await
 }

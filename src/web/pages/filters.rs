@@ -362,7 +362,9 @@ mod tests {
         let names: Vec<_> = filters.fields.iter().map(|field| field.name).collect();
         assert_eq!(
             names,
-            ["queue", "workflow", "type", "code", "q", "from", "to"]
+            [
+                "queue", "region", "workflow", "type", "code", "q", "from", "to"
+            ]
         );
     }
 

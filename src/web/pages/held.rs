@@ -64,11 +64,13 @@ pub async fn list(
     if let Some(response) = listing::tidied::<HeldFilter>(&request, &state, &given) {
         return Ok(response);
     }
-    let loaded = listing::load::<HeldFilter>(&state, given).await?;
     let title = Viewer::of(&request, state.zone).texts().lists.held.title;
-    let frame = Frame::new(&request, &state, Section::Held, title, loaded.attention);
-    let frame = frame.with_json(loaded.json);
-    respond(&HeldListPage::of(frame, notice, loaded.view))
+    listing::answer::<HeldFilter, _>(&state, given, |loaded| {
+        let frame = Frame::new(&request, &state, Section::Held, title, loaded.attention);
+        let frame = frame.with_json(loaded.json);
+        HeldListPage::of(frame, notice, loaded.view)
+    })
+    .await
 }
 
 /// One held push.

@@ -1,11 +1,15 @@
 //! One page of a list: its rows, how many there are in all, the pages beside it, and, where there
 //! is no row, why.
 //!
+//! A page is for people, and sends no more than they can load: at most so many rows, and fewer where
+//! these are long. What was left out is on the next page. JSON has bounds of its own.
+//!
 //! Why a list is empty is found by asking again with less: without its window, then without each of
 //! its filters. Each of these asks for one row, and an answer that does not come in time is none.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
 
 use crate::clock::Timestamp;
 use crate::store::Store;
@@ -15,11 +19,17 @@ use crate::store::lane_records::Counted;
 use crate::store::records::{Attention, Page};
 use crate::web::cursors::{Cursors, List};
 use crate::web::error::PageError;
-use crate::web::lists::{Given, ListFilter, ListQuery, has_empty};
-use crate::web::pages::{Frame, Pager, words};
+use crate::web::lists::{Expected, Given, ListFilter, ListQuery, bad, has_empty};
+use crate::web::pages::{Frame, Pager, sent, words, written};
 use crate::web::reads::read;
 use crate::web::state::AppState;
 use crate::web::viewer::Viewer;
+
+/// The most rows that a page may be asked for: one is some 1,100 bytes.
+pub const PAGE_ROWS_SHOWN_MAX: u32 = 250;
+
+/// The most bytes that a page of a list sends, unless a single row is longer.
+pub const PAGE_BYTES_MAX: usize = 500_000;
 
 /// One page of a list.
 #[derive(Clone, Debug)]
@@ -75,11 +85,42 @@ pub struct Loaded<F: ListFilter> {
     pub json: String,
 }
 
-/// Reads the page of a list that `given` asks for.
-pub async fn load<F: ListFilter>(state: &AppState, given: Given) -> Result<Loaded<F>, PageError> {
+/// Answers with the page of a list that `given` asks for, as `make` makes it of its rows.
+pub async fn answer<F: ListFilter, P: Template>(
+    state: &AppState,
+    given: Given,
+    make: impl Fn(Loaded<F>) -> P,
+) -> Result<HttpResponse, PageError> {
+    let mut rows_max = PAGE_ROWS_SHOWN_MAX;
+    loop {
+        let loaded = load::<F>(state, given.clone(), rows_max).await?;
+        let rows = loaded.view.rows.len();
+        let html = written(&make(loaded))?;
+        if html.len() <= PAGE_BYTES_MAX || rows <= 1 {
+            return Ok(sent(html));
+        }
+        // As many as had fitted if all were as long as these, and always fewer than before.
+        let fitting = rows.saturating_mul(PAGE_BYTES_MAX) / html.len();
+        rows_max = u32::try_from(fitting.clamp(1, rows - 1)).unwrap_or(1);
+    }
+}
+
+/// Reads the page of a list that `given` asks for, with at most so many rows.
+async fn load<F: ListFilter>(
+    state: &AppState,
+    given: Given,
+    rows_max: u32,
+) -> Result<Loaded<F>, PageError> {
     let now = state.clock.now();
     let query = ListQuery::<F>::of(given.clone(), now)?;
-    let (filter, page, asked) = (query.filter, query.page, given.clone());
+    if query.page.limit > PAGE_ROWS_SHOWN_MAX {
+        return Err(bad(&given, "limit", Expected::LimitOfPage).into());
+    }
+    let (filter, asked) = (query.filter, given.clone());
+    let page = Page {
+        limit: query.page.limit.min(rows_max),
+        ..query.page
+    };
     let (listing, counted, attention, empty) = read(state, move |store| {
         let listing = filter.page(store, page)?;
         let counted = filter.count(store)?;

@@ -366,6 +366,13 @@ impl RequestView {
 }
 
 fn respond(page: &impl Template) -> Result<HttpResponse, PageError> {
-    let html = page.render().map_err(PageError::unavailable)?;
-    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(html))
+    Ok(sent(written(page)?))
+}
+
+fn written(page: &impl Template) -> Result<String, PageError> {
+    page.render().map_err(PageError::unavailable)
+}
+
+fn sent(html: String) -> HttpResponse {
+    HttpResponse::Ok().content_type(CONTENT_TYPE).body(html)
 }

@@ -109,7 +109,7 @@ pub enum Nothing {
     /// Something came, and nothing of it was a job or run.
     Recognized,
     /// There are lanes, and nothing on them in this window: what to say, and the address of the
-    /// window in which the last thing before it happened.
+    /// window in which the last thing before it happened, else the newest of all.
     InWindow(String, Option<String>),
 }
 
@@ -238,7 +238,15 @@ fn nothing(
         lane.ended.total() == 0 && !has_items
     });
     is_quiet.then(|| match newest_before {
-        None => Nothing::InWindow(texts.nothing_before.to_owned(), None),
+        None => {
+            let newest = overview.lanes.iter().map(|lane| lane.last_event_at).max();
+            let newest = newest.filter(|at| !time.window.contains(*at));
+            let text = match newest {
+                Some(at) => (texts.nothing_before)(&sight.viewer.moment_text(at)),
+                None => sight.texts.lanes.nothing_in_window.to_owned(),
+            };
+            Nothing::InWindow(text, newest.map(|at| time.link_around("/", at)))
+        }
         Some(last) => {
             let link = time.link_around("/", last);
             let last = sight.viewer.moment_text(last);

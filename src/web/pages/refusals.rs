@@ -46,7 +46,6 @@ pub async fn list(
     if let Some(response) = listing::tidied::<RefusalFilter>(&request, &state, &given) {
         return Ok(response);
     }
-    let loaded = listing::load::<RefusalFilter>(&state, given).await?;
     let (counts, (strays, strays_total)) = read(&state, |store| {
         Ok((store.refusal_counts()?, store.strays()?))
     })
@@ -56,16 +55,19 @@ pub async fn list(
         .lists
         .refusals
         .title;
-    let frame = Frame::new(&request, &state, Section::Refusals, title, loaded.attention);
-    respond(&RefusalsPage {
-        filters: Filters::of::<RefusalFilter>(&loaded.view.given, &frame),
-        frame: frame.with_json(loaded.json),
-        counts,
-        list: loaded.view,
-        strays,
-        strays_total,
-        endpoint: state.endpoint.clone(),
+    listing::answer::<RefusalFilter, _>(&state, given, |loaded| {
+        let frame = Frame::new(&request, &state, Section::Refusals, title, loaded.attention);
+        RefusalsPage {
+            filters: Filters::of::<RefusalFilter>(&loaded.view.given, &frame),
+            frame: frame.with_json(loaded.json),
+            counts: counts.clone(),
+            list: loaded.view,
+            strays: strays.clone(),
+            strays_total,
+            endpoint: state.endpoint.clone(),
+        }
     })
+    .await
 }
 
 /// One refused push.

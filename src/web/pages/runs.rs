@@ -9,7 +9,7 @@ use crate::web::error::PageError;
 use crate::web::lists::{Given, ListFilter};
 use crate::web::pages::filters::Filters;
 use crate::web::pages::listing::{self, Empty, ListView};
-use crate::web::pages::{Frame, Section, respond, words};
+use crate::web::pages::{Frame, Section, words};
 use crate::web::state::AppState;
 use crate::web::viewer::Viewer;
 
@@ -45,8 +45,10 @@ pub async fn list(
     if let Some(response) = listing::found_by_id(&state, &given).await? {
         return Ok(response);
     }
-    let loaded = listing::load::<RunFilter>(&state, given).await?;
     let title = Viewer::of(&request, state.zone).texts().lists.runs.title;
-    let frame = Frame::new(&request, &state, Section::Runs, title, loaded.attention);
-    respond(&RunsPage::of(frame.with_json(loaded.json), loaded.view))
+    listing::answer::<RunFilter, _>(&state, given, |loaded| {
+        let frame = Frame::new(&request, &state, Section::Runs, title, loaded.attention);
+        RunsPage::of(frame.with_json(loaded.json), loaded.view)
+    })
+    .await
 }

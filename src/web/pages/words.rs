@@ -3,6 +3,8 @@
 //! Templates call these. Everything here returns text that is still to be escaped. What differs by
 //! language is in `web/texts/`; times and lengths of time are the frame's.
 
+use std::borrow::Cow;
+
 use crate::notification::event::{JobState, MediaObject};
 use crate::notification::reason::RefusalReason;
 use crate::store::records::{ActivityRecord, EventRecord, JobRecord, RunRecord, WorkflowName};
@@ -116,6 +118,23 @@ pub fn activity_code_link(code: &str) -> String {
     format!("/activities?code={}", encoded(code))
 }
 
+/// The most characters that a table shows of one value: some lines of a column.
+pub const SHORT_CHARS_MAX: usize = 120;
+
+/// Tells whether a table shows only a part of a value.
+pub fn is_long(text: &str) -> bool {
+    text.chars().nth(SHORT_CHARS_MAX).is_some()
+}
+
+/// Returns as much of a value as a table shows, with an ellipsis where that is not all.
+pub fn short(text: &str) -> Cow<'_, str> {
+    if !is_long(text) {
+        return Cow::Borrowed(text);
+    }
+    let start: String = text.chars().take(SHORT_CHARS_MAX).collect();
+    Cow::Owned(format!("{start}…"))
+}
+
 /// Returns a failure code in the parts between which it may break over lines.
 pub fn code_parts(code: &str) -> impl Iterator<Item = &str> {
     code.split_inclusive('.')
@@ -159,6 +178,16 @@ mod tests {
             assert_eq!(bytes_text(&bytes), expected, "{bytes}");
         }
         assert!(bytes_text(&u64::MAX).ends_with("MiB"));
+    }
+
+    #[test]
+    fn a_table_shows_the_start_of_what_is_long_and_all_of_what_is_not() {
+        let fits = "长".repeat(SHORT_CHARS_MAX);
+        assert!(!is_long(&fits));
+        assert_eq!(short(&fits), fits);
+        let longer = format!("{fits}!");
+        assert!(is_long(&longer));
+        assert_eq!(short(&longer), format!("{fits}…"));
     }
 
     #[test]

@@ -34,7 +34,6 @@ pub struct ArrivalTexts {
     /// What of pushes like this one comes in by it.
     pub allow_effect: fn(Allowable, u64) -> String,
     pub account: &'static str,
-    pub to_source: &'static str,
     pub drop: &'static str,
     pub drop_for_good: &'static str,
     pub drop_effect: &'static str,
@@ -119,7 +118,6 @@ impl ArrivalTexts {
             format!("Lets in {what} from now on; {held} in by it at once.")
         },
         account: "Account",
-        to_source: "to source",
         drop: "Drop it…",
         drop_for_good: "Drop this push for good",
         drop_effect: "Forgets it. SMQ may have stopped sending it, so it may not come again.",
@@ -203,7 +201,6 @@ impl ArrivalTexts {
             format!("今后接收{what}，并立即放行 {} 条待审推送。", grouped(held))
         },
         account: "账号",
-        to_source: "至来源",
         drop: "丢弃…",
         drop_for_good: "永久丢弃这条推送",
         drop_effect: "不再保留。SMQ 可能已停止重试，因此它可能不会再来。",
@@ -239,7 +236,7 @@ impl ArrivalTexts {
         no_strays: "没有推送发到其他地址。",
         strays_lead: |count| {
             format!(
-                "有 {} 次 SMQ 类的推送发到了不属于任何来源的地址：某个订阅的接收端地址与应登记的不同。",
+                "有 {} 次看似来自 SMQ 的推送发到了不属于任何来源的地址：某个订阅的接收端地址与应登记的不同。",
                 grouped(count)
             )
         },

@@ -107,12 +107,15 @@ impl LaneTexts {
             format!(
                 "A column stands for {length}; the highest of a lane fills its height. Where a lane \
                  has few, they are shown one by one: a bar from start to end, an icon alone where \
-                 no message says when it started."
+                 no message says when it started. Numbers go by the end; the lists behind them go by \
+                 the last event, so they also have what has not ended, and leave out what was heard \
+                 of again later."
             )
         },
         others: "cancelled, skipped or ended otherwise",
         ended: "Ended",
-        ended_hint: "What ended in this window. The list beside it has all of them, also what goes on.",
+        ended_hint: "What ended in this window. The list behind it goes by the last event: it also has \
+                     what has not ended, and leaves out what was heard of again later.",
         success_share: "Success share",
         share_hint: "What succeeded, among what succeeded or failed wholly or in part.",
         last_seen: "Last seen",
@@ -213,12 +216,13 @@ impl LaneTexts {
         column_hint: |length| {
             format!(
                 "每根柱代表 {length}，每行中最高的一根占满行高。数量少时逐个显示：横条从开始到结束；\
-                 消息没有给出开始时间的只显示图标。"
+                 消息没有给出开始时间的只显示图标。数字按结束时间统计；链接的列表按最近事件筛选，\
+                 因此也包括尚未结束的，不包括此后又有消息的。"
             )
         },
         others: "已取消、已跳过或其他结束",
         ended: "已结束",
-        ended_hint: "本时间范围内结束的数量。链接的列表还包括尚未结束的。",
+        ended_hint: "本时间范围内结束的数量。链接的列表按最近事件筛选：也包括尚未结束的，不包括此后又有消息的。",
         success_share: "成功率",
         share_hint: "成功的数量，占成功、失败与部分成功总数的比例。",
         last_seen: "最近消息",
@@ -231,7 +235,7 @@ impl LaneTexts {
         longest: "最长",
         median_known: |length, known, of| {
             format!(
-                "中位数约 {length}，{} 个中 {} 个可知",
+                "中位数约 {length}，{} 个中已知 {} 个",
                 grouped(of),
                 grouped(known)
             )
@@ -273,7 +277,7 @@ impl LaneTexts {
         latest_runs: "最近的执行实例",
         all_jobs: "全部作业",
         all_runs: "全部执行实例",
-        nothing_in_window: "本时间范围内没有结束的。",
+        nothing_in_window: "本时间范围内没有作业或执行实例结束。",
         region: |region| format!("地域 {region}"),
         owner: |owner| format!("主题所有者 {owner}"),
         grid: "执行实例与活动",

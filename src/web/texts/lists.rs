@@ -38,7 +38,6 @@ pub struct ListTexts {
     pub how_to_connect: &'static str,
     pub nothing_then: &'static str,
     pub newest_was: &'static str,
-    pub show_newest: &'static str,
     pub nothing_matches: &'static str,
     pub drop_one: &'static str,
     pub without: &'static str,
@@ -72,6 +71,7 @@ pub struct OneList {
 #[derive(Debug)]
 pub struct FilterNames {
     pub queue: &'static str,
+    pub region: &'static str,
     pub workflow: &'static str,
     pub run: &'static str,
     pub job_type: &'static str,
@@ -106,6 +106,7 @@ impl ListTexts {
     pub fn name<'a>(&'a self, list: List, name: &'a str) -> &'a str {
         match name {
             "queue" => self.names.queue,
+            "region" => self.names.region,
             "workflow" => self.names.workflow,
             "run" => self.names.run,
             "type" => self.names.job_type,
@@ -217,6 +218,7 @@ impl ListTexts {
         counted: english_count,
         names: FilterNames {
             queue: "Queue",
+            region: "Region",
             workflow: "Workflow id",
             run: "Run id",
             job_type: "Type",
@@ -250,7 +252,6 @@ impl ListTexts {
         how_to_connect: "How to connect",
         nothing_then: "Nothing in this window.",
         newest_was: "The newest is from",
-        show_newest: "Show it",
         nothing_matches: "Nothing matches all of these filters.",
         drop_one: "Drop one of them:",
         without: "without",
@@ -260,7 +261,7 @@ impl ListTexts {
         look_on: "Search the older ones",
         none_here: "There are no more rows here.",
         show_all: "Show all",
-        only_unrecognized: "not understood",
+        only_unrecognized: "unrecognized",
         only_differs: "differs",
         only_repeated: "with duplicates",
     };
@@ -326,6 +327,7 @@ impl ListTexts {
         counted: chinese_count,
         names: FilterNames {
             queue: "管道",
+            region: "地域",
             workflow: "工作流 ID",
             run: "执行实例 ID",
             job_type: "类型",
@@ -359,7 +361,6 @@ impl ListTexts {
         how_to_connect: "如何接入",
         nothing_then: "此时间段内没有内容。",
         newest_was: "最新一条的时间是",
-        show_newest: "查看",
         nothing_matches: "没有同时符合这些条件的内容。",
         drop_one: "可以去掉其中一个：",
         without: "去掉",

@@ -6,7 +6,6 @@ pub struct OverviewTexts {
     pub title: &'static str,
     pub headline: &'static str,
     pub failing: &'static str,
-    pub failing_none: &'static str,
     pub stuck: &'static str,
     pub stuck_hint: &'static str,
     pub silent: &'static str,
@@ -31,7 +30,8 @@ pub struct OverviewTexts {
     pub has_more: &'static str,
     /// When the last thing happened.
     pub nothing_in_window: fn(&str) -> String,
-    pub nothing_before: &'static str,
+    /// Nothing before the window either; the newest of all is later.
+    pub nothing_before: fn(&str) -> String,
     pub show_that_window: &'static str,
     pub only_unrecognized: &'static str,
     pub only_unrecognized_link: &'static str,
@@ -45,7 +45,6 @@ impl OverviewTexts {
         title: "Overview",
         headline: "What needs a look",
         failing: "Failing now",
-        failing_none: "none",
         stuck: "Stuck",
         stuck_hint: "Runs that began long ago and whose Report has not come.",
         silent: "Silent for",
@@ -56,7 +55,7 @@ impl OverviewTexts {
         refused: "Refused",
         refused_hint: "Pushes whose signature does not hold, and those to an address that is not \
                        ours. Nothing of them is believed.",
-        unrecognized: "Unrecognised",
+        unrecognized: "Unrecognized",
         unrecognized_hint: "Messages of this window that were let in and not understood. They are \
                             kept.",
         lag: "Delivery lag",
@@ -73,7 +72,9 @@ impl OverviewTexts {
         nothing_in_window: |last| {
             format!("Nothing ended in this window. The last before it was {last}.")
         },
-        nothing_before: "Nothing ended in this window, and nothing before it.",
+        nothing_before: |newest| {
+            format!("Nothing ended in this window, and nothing before it. The newest is {newest}.")
+        },
         show_that_window: "Show that time",
         only_unrecognized: "Messages have come in, but none of them told of a job or a run yet. What \
                             they said stands under",
@@ -88,7 +89,6 @@ impl OverviewTexts {
         title: "总览",
         headline: "需要关注",
         failing: "正在失败",
-        failing_none: "无",
         stuck: "停滞",
         stuck_hint: "早已开始、却一直没有 Report 的执行实例。",
         silent: "静默时长",
@@ -96,7 +96,7 @@ impl OverviewTexts {
         held: "待审",
         held_hint: "由 SMQ 签名，等待人工放行或丢弃。",
         refused: "已拒绝",
-        refused_hint: "签名不成立的推送，以及发往非本服务地址的推送。其内容一概不予采信。",
+        refused_hint: "签名无效的推送，以及发往非本服务地址的推送。其内容一概不予采信。",
         unrecognized: "无法识别",
         unrecognized_hint: "本时间范围内已接收但无法识别的消息，均已保留。",
         lag: "投递延迟",
@@ -110,8 +110,12 @@ impl OverviewTexts {
         lane_of_queue: "管道",
         lane_of_workflow: "工作流",
         has_more: "还有更多管道或工作流；这里是最近有事件的。",
-        nothing_in_window: |last| format!("本时间范围内没有结束的。此前最近一次是 {last}。"),
-        nothing_before: "本时间范围内没有结束的，此前也没有。",
+        nothing_in_window: |last| {
+            format!("本时间范围内没有作业或执行实例结束。此前最近一次是 {last}。")
+        },
+        nothing_before: |newest| {
+            format!("本时间范围内没有作业或执行实例结束，此前也没有。最新的一条是 {newest}。")
+        },
         show_that_window: "显示那段时间",
         only_unrecognized: "已收到消息，但还没有一条说明作业或执行实例。消息内容见",
         only_unrecognized_link: "事件",

@@ -324,6 +324,9 @@ fn english_expected(expected: Expected) -> String {
         Expected::Refresh => "a whole number of seconds from 5 to 3600",
         Expected::Wait => "a whole number of seconds from 1 to 60",
         Expected::Limit => "a whole number from 1 to 1000",
+        Expected::LimitOfPage => {
+            "a whole number from 1 to 250: a page has no more rows, its JSON up to 1000"
+        }
         Expected::Cursor => "the `next` or `previous` of a page of this list, unchanged",
         Expected::Time => {
             "a time such as 2024-05-06T08:00:00Z (in an address, write + as %2B), or 30m, 24h, 7d \
@@ -343,6 +346,7 @@ fn chinese_expected(expected: Expected) -> String {
         Expected::Refresh => " 5 到 3600 的整数秒",
         Expected::Wait => " 1 到 60 的整数秒",
         Expected::Limit => " 1 到 1000 的整数",
+        Expected::LimitOfPage => " 1 到 250 的整数：页面最多显示 250 行，JSON 最多 1000 行",
         Expected::Cursor => "本列表某一页的 next 或 previous，且未经改动",
         Expected::Time => {
             "时间，例如 2024-05-06T08:00:00Z（网址中的 + 写作 %2B），或从现在往前的 30m、24h、7d、2w"

@@ -238,7 +238,7 @@ impl WordTexts {
         conflict_hint: "Two of its events end it differently",
         nothing_done: "nothing done",
         nothing_done_hint: "Every activity with work in it was skipped",
-        not_understood: "not understood",
+        not_understood: "unrecognized",
         differs: "differs",
         md5_mismatch: "MD5 mismatch",
         time_from_message: "from the message",
@@ -262,7 +262,7 @@ impl WordTexts {
             completed: "已结束",
             unknown: "未知",
             partial: "部分成功",
-            stale: "无后续",
+            stale: "停滞",
         },
         heads: HeadTexts {
             state: "状态",
@@ -334,7 +334,7 @@ impl WordTexts {
                 grouped(all)
             )
         },
-        known_for: |known, all| format!("{} 个中 {} 个可知", grouped(all), grouped(known)),
+        known_for: |known, all| format!("{} 个中已知 {} 个", grouped(all), grouped(known)),
         conflict: "冲突",
         conflict_hint: "两个事件给出了不同的结局",
         nothing_done: "未做任何处理",
@@ -376,7 +376,12 @@ fn english_duration(ms: u64) -> String {
 }
 
 fn chinese_duration(ms: u64) -> String {
-    duration(ms, &["秒", "分", "小时", "天"])
+    let text = duration(ms, &["秒", "分", "小时", "天"]);
+    // A length of minutes alone is 分钟; before seconds and after hours 分 is enough.
+    match text.strip_suffix(" 分") {
+        Some(minutes) if !minutes.contains(' ') => format!("{minutes} 分钟"),
+        _ => text,
+    }
 }
 
 /// Writes a length of time with the names of seconds, minutes, hours and days.
@@ -385,17 +390,18 @@ fn duration(ms: u64, [second, minute, hour, day]: &[&str; 4]) -> String {
     match seconds {
         0..10 => format!("{seconds}.{} {second}", ms % 1_000 / 100),
         10..60 => format!("{seconds} {second}"),
-        60..3_600 => format!("{} {minute} {} {second}", seconds / 60, seconds % 60),
-        3_600..86_400 => format!(
-            "{} {hour} {} {minute}",
-            seconds / 3_600,
-            seconds % 3_600 / 60
-        ),
-        _ => format!(
-            "{} {day} {} {hour}",
-            grouped(seconds / 86_400),
-            seconds % 86_400 / 3_600
-        ),
+        60..3_600 => in_two([(seconds / 60, minute), (seconds % 60, second)]),
+        3_600..86_400 => in_two([(seconds / 3_600, hour), (seconds % 3_600 / 60, minute)]),
+        _ => in_two([(seconds / 86_400, day), (seconds % 86_400 / 3_600, hour)]),
+    }
+}
+
+/// Writes a number of a unit, and of the next smaller one if there is any of it.
+fn in_two([(number, unit), (rest, smaller)]: [(u64, &str); 2]) -> String {
+    let number = grouped(number);
+    match rest {
+        0 => format!("{number} {unit}"),
+        _ => format!("{number} {unit} {rest} {smaller}"),
     }
 }
 
@@ -410,7 +416,11 @@ mod tests {
             (449, "0.4 s", "0.4 秒"),
             (9_999, "9.9 s", "9.9 秒"),
             (59_999, "59 s", "59 秒"),
+            (60_000, "1 min", "1 分钟"),
             (130_000, "2 min 10 s", "2 分 10 秒"),
+            (1_440_999, "24 min", "24 分钟"),
+            (7_200_000, "2 h", "2 小时"),
+            (86_400_000, "1 d", "1 天"),
             (11_100_000, "3 h 5 min", "3 小时 5 分"),
             (187_200_000, "2 d 4 h", "2 天 4 小时"),
         ];

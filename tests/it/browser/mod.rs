@@ -2,8 +2,8 @@
 //!
 //! These tests need `chromium` and `chromedriver` and fail without them; `tests/run` installs both.
 //! A [`Browser`] takes a second to start, so a test opens many pages in one. What holds for every
-//! page is in `every_page.rs`, over the list in `pages.rs` beside this folder; `sight.rs` shows that
-//! these checks see what they look for.
+//! page is in `every_page.rs`, over the list in `pages.rs` beside this folder; `looks.rs` is
+//! about styles; `sight.rs` shows that these checks see what they look for.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -25,6 +25,7 @@ mod every_page;
 mod hostile;
 mod keyboard;
 mod live;
+mod looks;
 mod sight;
 
 /// The key under which chromedriver hands out an element.

@@ -173,9 +173,10 @@ fn failures_of(
 ) -> Vec<Failure> {
     // A workflow's failures are its activities', as its runs' have the code of one of them.
     let list = match key {
-        LaneKey::Queue { .. } => view::list_of(key),
+        LaneKey::Queue { .. } => format!("{}&state=failed", view::list_of(key)),
         LaneKey::Workflow { id, .. } => {
-            format!("/activities?workflow={}", encoded(id))
+            let list = format!("/activities?workflow={}&state=failed", encoded(id));
+            view::in_region(list, key)
         }
     };
     let groups = failures.groups.into_iter().map(|group| {

@@ -67,7 +67,13 @@ pub fn headline(
     sight: &Sight,
 ) -> Vec<Card> {
     let texts = &sight.texts.overview;
-    let stale = overview.lanes.iter().map(|lane| lane.stale).sum();
+    let stuck = overview.stale;
+    let stuck_text = if stuck.is_all {
+        grouped(stuck.rows)
+    } else {
+        (sight.texts.words.at_least)(stuck.rows)
+    };
+    let is_stuck = stuck.rows > 0 || overview.lanes.iter().any(|lane| lane.stale > 0);
     let refused = attention.refused.saturating_add(attention.strays);
     let (from, to) = (sight.window.from(), sight.window.to());
     let events = over("/events?kind=unrecognized", from, to);
@@ -79,8 +85,16 @@ pub fn headline(
             ..Card::counting(texts.failing, failing as u64, "", failing_hint)
         }
         .troubling(failing > 0),
-        Card::counting(texts.stuck, stale, "/runs?state=stale", texts.stuck_hint)
-            .troubling(stale > 0),
+        Card {
+            number: stuck_text,
+            ..Card::counting(
+                texts.stuck,
+                stuck.rows,
+                "/runs?state=stale",
+                texts.stuck_hint,
+            )
+        }
+        .troubling(is_stuck),
         Card {
             name: texts.silent,
             number: last.map_or("–".to_owned(), |at| {

@@ -25,6 +25,8 @@ pub mod workflow;
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod tests_of_links;
 
 /// Who looks at which window, and when.
 #[derive(Clone, Copy, Debug)]

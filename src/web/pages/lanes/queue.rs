@@ -1,6 +1,10 @@
 //! `/queues/{queue}`: one queue over a window, in each region it is in.
 
+use crate::clock::Window;
+use crate::store::Store;
+use crate::store::errors::ReadError;
 use crate::store::filters::JobFilter;
+use crate::store::lane_records::LaneKey;
 use crate::store::records::{JobRecord, Page};
 use crate::web::error::{PageError, What};
 use crate::web::json;
@@ -44,17 +48,12 @@ pub async fn show(
     let name = name.into_inner();
     let asked = name.clone();
     let (window, slot_ms) = (query.window, query.slot_ms);
-    let filter = JobFilter {
-        queue: Some(name.clone()),
-        to: Some(window.to()),
-        ..JobFilter::default()
-    };
-    let page = Page::first(JOBS_LISTED);
-    let (lanes, jobs, attention) = read(&state, move |store| {
+    let (lanes, attention) = read(&state, move |store| {
         let lanes = store.lanes_of_queue(&asked, window, slot_ms)?;
-        let lanes = read_depths(store, lanes, window)?;
-        let jobs = store.page_jobs(&filter, page)?.items;
-        Ok((lanes, jobs, store.attention()?))
+        let lanes = read_depths(store, lanes, window)?.into_iter();
+        let lanes = lanes.map(|depth| Ok((latest_jobs(store, &depth, window)?, depth)));
+        let lanes = lanes.collect::<Result<Vec<_>, ReadError>>()?;
+        Ok((lanes, store.attention()?))
     })
     .await?;
     if lanes.is_empty() {
@@ -66,7 +65,25 @@ pub async fn show(
         .given
         .link(&format!("{}.json", words::queue_link(&name)));
     let frame = frame.with_json(json);
-    respond(&QueuePage::new(frame, name, &query, lanes, &jobs))
+    respond(&QueuePage::new(frame, name, &query, lanes))
+}
+
+/// Reads the newest jobs of the queue in one region: another one may be much busier.
+fn latest_jobs(
+    store: &Store,
+    depth: &DepthRecord,
+    window: Window,
+) -> Result<Vec<JobRecord>, ReadError> {
+    let LaneKey::Queue { region, name } = &depth.lane.key else {
+        return Ok(Vec::new());
+    };
+    let filter = JobFilter {
+        queue: Some(name.clone()),
+        region: Some(region.clone()),
+        to: Some(window.to()),
+        ..JobFilter::default()
+    };
+    Ok(store.page_jobs(&filter, Page::first(JOBS_LISTED))?.items)
 }
 
 /// Answers `/queues/{queue}.json`.
@@ -96,21 +113,19 @@ pub async fn show_json(
 }
 
 impl QueuePage {
-    /// Makes the page; `lanes` are the queue's in each region, `jobs` its newest.
+    /// Makes the page; `lanes` are the queue's in each region, with its newest jobs there.
     pub fn new(
         frame: Frame,
         name: String,
         query: &WindowQuery,
-        lanes: Vec<DepthRecord>,
-        jobs: &[JobRecord],
+        lanes: Vec<(Vec<JobRecord>, DepthRecord)>,
     ) -> QueuePage {
         let sight = Sight::new(frame.viewer, query.window, frame.now);
-        let sections = lanes.into_iter().map(|record| {
+        let sections = lanes.into_iter().map(|(jobs, record)| {
             let list = view::list_of(&record.lane.key);
             let depth = Depth::new(record, &frame, &sight);
-            let is_here = |job: &&JobRecord| job.region == depth.region;
             QueueSection {
-                jobs: jobs.iter().filter(is_here).cloned().collect(),
+                jobs,
                 jobs_link: over(&list, sight.window.from(), sight.window.to()),
                 depth,
             }

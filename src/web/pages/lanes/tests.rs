@@ -13,7 +13,7 @@ use crate::store::lane_records::{
 };
 use crate::store::records::{ActivityRecord, Attention, RunOutcome, RunRecord};
 use crate::store::rollups::HISTOGRAM_BOUNDS_MS;
-use crate::web::lists::Given;
+use crate::web::lists::{Given, encoded};
 use crate::web::pages::lanes::depth::DepthRecord;
 use crate::web::pages::lanes::queue::QueuePage;
 use crate::web::pages::lanes::workflow::WorkflowPage;
@@ -24,11 +24,11 @@ use crate::web::texts::Language;
 use crate::web::viewer::Viewer;
 use crate::web::windows::{WINDOW_KNOWN, WindowQuery};
 
-const NOW: Timestamp = Timestamp(1_714_982_400_000);
+pub(super) const NOW: Timestamp = Timestamp(1_714_982_400_000);
 
 const MINUTE: i64 = 60_000;
 
-fn frame(language: Language) -> Frame {
+pub(super) fn frame(language: Language) -> Frame {
     Frame {
         title: NASTY.to_owned(),
         section: Section::Overview,
@@ -58,7 +58,7 @@ fn ended(succeeded: u64, failed: u64) -> Ended {
     }
 }
 
-fn queue(name: &str, region: &str) -> LaneRecord {
+pub(super) fn queue(name: &str, region: &str) -> LaneRecord {
     let mut histogram = vec![0; HISTOGRAM_BOUNDS_MS.len() + 1];
     histogram[8] = 120;
     LaneRecord {
@@ -89,7 +89,7 @@ fn queue(name: &str, region: &str) -> LaneRecord {
     }
 }
 
-fn workflow(name: Option<&str>, id: &str) -> LaneRecord {
+pub(super) fn workflow(name: Option<&str>, id: &str) -> LaneRecord {
     let item = |state, started_at: Option<i64>, finished_at: Option<i64>| LaneItem {
         id: NASTY.to_owned(),
         state,
@@ -123,7 +123,7 @@ fn workflow(name: Option<&str>, id: &str) -> LaneRecord {
     }
 }
 
-fn overview_of(lanes: Vec<LaneRecord>) -> Overview {
+pub(super) fn overview_of(lanes: Vec<LaneRecord>) -> Overview {
     Overview {
         lanes,
         has_more: true,
@@ -134,11 +134,15 @@ fn overview_of(lanes: Vec<LaneRecord>) -> Overview {
             max_ms: 9_000,
         },
         last_received_at: Some(NOW.plus_ms(-3 * MINUTE)),
+        stale: Counted {
+            rows: 5,
+            is_all: true,
+        },
         unrecognized: 7,
     }
 }
 
-fn depth(lane: LaneRecord) -> DepthRecord {
+pub(super) fn depth(lane: LaneRecord) -> DepthRecord {
     DepthRecord {
         lane,
         failures: FailureGroups {
@@ -163,13 +167,13 @@ fn depth(lane: LaneRecord) -> DepthRecord {
     }
 }
 
-fn overview_page(language: Language, query: &str, overview: Overview) -> OverviewPage {
+pub(super) fn overview_page(language: Language, query: &str, overview: Overview) -> OverviewPage {
     let query = OverviewQuery::parse(query, NOW).unwrap();
     let before = Some(NOW.plus_ms(-9_000 * MINUTE));
     OverviewPage::new(frame(language), &query, overview, before)
 }
 
-fn overview(query: &str, lanes: Vec<LaneRecord>) -> Html {
+pub(super) fn overview(query: &str, lanes: Vec<LaneRecord>) -> Html {
     let page = overview_page(Language::English, query, overview_of(lanes));
     Html::parse_document(&page.render().unwrap())
 }
@@ -178,14 +182,23 @@ fn window() -> WindowQuery {
     WindowQuery::of(Given::parse("", WINDOW_KNOWN).unwrap(), NOW).unwrap()
 }
 
-fn queue_page(language: Language, lanes: Vec<DepthRecord>) -> String {
-    let jobs = [samples::job()];
-    let page = QueuePage::new(frame(language), NASTY.to_owned(), &window(), lanes, &jobs);
+pub(super) fn queue_page(language: Language, lanes: Vec<DepthRecord>) -> String {
+    let lanes = lanes.into_iter().map(|lane| (vec![samples::job()], lane));
+    let lanes = lanes.collect();
+    let page = QueuePage::new(frame(language), NASTY.to_owned(), &window(), lanes);
     page.render().unwrap()
 }
 
-fn workflow_page(language: Language, lanes: Vec<DepthRecord>, runs: &[RunRecord]) -> String {
-    let page = WorkflowPage::new(frame(language), NASTY.to_owned(), &window(), lanes, runs);
+pub(super) fn workflow_page(
+    language: Language,
+    lanes: Vec<DepthRecord>,
+    runs: &[RunRecord],
+) -> String {
+    let lanes = lanes
+        .into_iter()
+        .map(|lane| (runs.to_vec(), lane))
+        .collect();
+    let page = WorkflowPage::new(frame(language), NASTY.to_owned(), &window(), lanes);
     page.render().unwrap()
 }
 
@@ -227,7 +240,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
     pages
 }
 
-fn texts(page: &Html, selector: &str) -> Vec<String> {
+pub(super) fn texts(page: &Html, selector: &str) -> Vec<String> {
     let selector = Selector::parse(selector).unwrap();
     let found = page.select(&selector);
     found
@@ -239,7 +252,7 @@ fn texts(page: &Html, selector: &str) -> Vec<String> {
         .collect()
 }
 
-fn links(page: &Html, selector: &str) -> Vec<String> {
+pub(super) fn links(page: &Html, selector: &str) -> Vec<String> {
     let selector = Selector::parse(selector).unwrap();
     let found = page.select(&selector);
     found
@@ -263,13 +276,14 @@ fn a_lane_shows_its_numbers_and_each_leads_to_the_list_of_what_it_counts() {
     ];
     assert_eq!(texts(&page, ".count"), counts);
     let range = "from=2024-05-05T08%3A01%3A00Z&to=2024-05-06T08%3A01%3A00Z";
+    let runs = format!("/runs?workflow=w1&region={}", encoded(NASTY));
     let expected = [
         format!("/jobs?queue=hd&state=failed&{range}"),
         format!("/jobs?queue=hd&state=succeeded&{range}"),
-        format!("/runs?workflow=w1&state=partial&{range}"),
-        "/runs?workflow=w1&state=stale".to_owned(),
-        "/runs?workflow=w1&state=running".to_owned(),
-        format!("/runs?workflow=w1&state=succeeded&{range}"),
+        format!("{runs}&state=partial&{range}"),
+        format!("{runs}&state=stale"),
+        format!("{runs}&state=running"),
+        format!("{runs}&state=succeeded&{range}"),
     ];
     assert_eq!(links(&page, "a.count"), expected);
     assert_eq!(texts(&page, ".lane-numbers strong"), ["99.2 %", "66.6 %"]);
@@ -301,11 +315,11 @@ fn the_headline_counts_what_needs_a_person() {
     let cards = texts(&page, ".numbers li");
     let expected = [
         "Failing now1",
-        "Stuck2",
+        "Stuck5",
         "Silent for3 min2024-05-06 07:57:00",
         "Held4",
         "Refused11",
-        "Unrecognised7",
+        "Unrecognized7",
         "Delivery lag0.8 s95 % within 4.1 s",
     ];
     assert_eq!(cards, expected);

@@ -169,9 +169,22 @@ pub fn is_failing_now(lane: &LaneRecord) -> bool {
 
 /// Returns the address of the list of what a lane counts.
 pub fn list_of(key: &LaneKey) -> String {
-    match key {
+    let list = match key {
         LaneKey::Queue { name, .. } => format!("/jobs?queue={}", encoded(name)),
         LaneKey::Workflow { id, .. } => format!("/runs?workflow={}", encoded(id)),
+    };
+    in_region(list, key)
+}
+
+/// Adds a lane's region to the address of a list; a query string cannot ask for none.
+pub fn in_region(list: String, key: &LaneKey) -> String {
+    match key {
+        LaneKey::Queue { region, .. } | LaneKey::Workflow { region, .. } if region.is_empty() => {
+            list
+        }
+        LaneKey::Queue { region, .. } | LaneKey::Workflow { region, .. } => {
+            format!("{list}&region={}", encoded(region))
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! `/workflows/{workflow}`: one workflow over a window: its last runs over a grid of their activities,
 //! and its numbers. A section for each owner and region that has a workflow with this id.
 
+use crate::clock::Window;
+use crate::store::Store;
+use crate::store::errors::ReadError;
 use crate::store::filters::RunFilter;
 use crate::store::lane_records::LaneKey;
 use crate::store::records::{Page, RunRecord};
@@ -54,17 +57,12 @@ pub async fn show(
     let id = id.into_inner();
     let asked = id.clone();
     let (window, slot_ms) = (query.window, query.slot_ms);
-    let filter = RunFilter {
-        workflow: Some(id.clone()),
-        to: Some(window.to()),
-        ..RunFilter::default()
-    };
-    let page = Page::first(RUNS_SHOWN);
-    let (lanes, runs, attention) = read(&state, move |store| {
+    let (lanes, attention) = read(&state, move |store| {
         let lanes = store.lanes_of_workflow(&asked, window, slot_ms)?;
-        let lanes = read_depths(store, lanes, window)?;
-        let runs = store.page_runs(&filter, page)?.items;
-        Ok((lanes, runs, store.attention()?))
+        let lanes = read_depths(store, lanes, window)?.into_iter();
+        let lanes = lanes.map(|depth| Ok((latest_runs(store, &depth, window)?, depth)));
+        let lanes = lanes.collect::<Result<Vec<_>, ReadError>>()?;
+        Ok((lanes, store.attention()?))
     })
     .await?;
     if lanes.is_empty() {
@@ -76,7 +74,26 @@ pub async fn show(
         .given
         .link(&format!("{}.json", words::workflow_link(&id)));
     let frame = frame.with_json(json);
-    respond(&WorkflowPage::new(frame, id, &query, lanes, &runs))
+    respond(&WorkflowPage::new(frame, id, &query, lanes))
+}
+
+/// Reads the newest runs of the workflow of one owner in one region: another one may be much busier.
+fn latest_runs(
+    store: &Store,
+    depth: &DepthRecord,
+    window: Window,
+) -> Result<Vec<RunRecord>, ReadError> {
+    let LaneKey::Workflow { owner, region, id } = &depth.lane.key else {
+        return Ok(Vec::new());
+    };
+    let filter = RunFilter {
+        workflow: Some(id.clone()),
+        owner: Some(owner.clone()),
+        region: Some(region.clone()),
+        to: Some(window.to()),
+        ..RunFilter::default()
+    };
+    Ok(store.page_runs(&filter, Page::first(RUNS_SHOWN))?.items)
 }
 
 /// Answers `/workflows/{workflow}.json`.
@@ -106,31 +123,28 @@ pub async fn show_json(
 }
 
 impl WorkflowPage {
-    /// Makes the page; `lanes` are the workflow's of each owner and region, `runs` its newest.
+    /// Makes the page; `lanes` are the workflow's of each owner and region, with its newest runs there.
     pub fn new(
         frame: Frame,
         id: String,
         query: &WindowQuery,
-        lanes: Vec<DepthRecord>,
-        runs: &[RunRecord],
+        lanes: Vec<(Vec<RunRecord>, DepthRecord)>,
     ) -> WorkflowPage {
         let sight = Sight::new(frame.viewer, query.window, frame.now);
         let first = lanes.first();
         let name = first
-            .map_or(id.as_str(), |record| view::name_of(&record.lane))
+            .map_or(id.as_str(), |(_, record)| view::name_of(&record.lane))
             .to_owned();
-        let sections = lanes.into_iter().map(|record| {
+        let sections = lanes.into_iter().map(|(runs, record)| {
             let list = view::list_of(&record.lane.key);
             let owner = match &record.lane.key {
                 LaneKey::Workflow { owner, .. } => owner.clone(),
                 LaneKey::Queue { .. } => String::new(),
             };
             let depth = Depth::new(record, &frame, &sight);
-            let is_here = |run: &&RunRecord| run.region == depth.region && run.owner == owner;
-            let own: Vec<RunRecord> = runs.iter().filter(is_here).cloned().collect();
             WorkflowSection {
-                grid: Grid::new(&own, &sight),
-                runs: own.into_iter().take(RUNS_LISTED).collect(),
+                grid: Grid::new(&runs, &sight),
+                runs: runs.into_iter().take(RUNS_LISTED).collect(),
                 runs_link: over(&list, sight.window.from(), sight.window.to()),
                 owner,
                 depth,
