@@ -31,7 +31,9 @@ use crate::store::Store;
 use crate::store::lock::Running;
 use crate::store::options::{Purpose, StoreOptions};
 use crate::web::dashboard;
+use crate::web::downloads::Downloads;
 use crate::web::live::{Live, LiveOptions};
+use crate::web::peer::Peer;
 use crate::web::receiver::{self, InFlight, Paths};
 use crate::web::state::AppState;
 
@@ -55,6 +57,12 @@ pub struct Bounds {
     pub in_flight_bytes: usize,
     /// Pages that are kept up to date, and requests that wait for an end.
     pub live: LiveOptions,
+    /// Lists being downloaded at once: as many as there are readers, which each uses only now and
+    /// then, so that pages still find one.
+    pub downloads: usize,
+    /// How long a download waits for a reader that takes nothing. The kernel buffers megabytes and
+    /// asks for more when much of it is gone, so this waits for lines of some ten kilobytes a second.
+    pub download_stall: Duration,
 }
 
 impl Default for Bounds {
@@ -69,6 +77,8 @@ impl Default for Bounds {
                 waiters_max: WAITERS_MAX,
                 event_every: EVENT_EVERY,
             },
+            downloads: 4,
+            download_stall: Duration::from_secs(120),
         }
     }
 }
@@ -82,15 +92,16 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 
 /// Connections to each listener at once; beyond it new ones wait in the kernel's queue. SMQ opens
 /// few. With both listeners it stays below 1,024, the usual bound on open files, and a stranger who
-/// fills them all with heads of 128 KiB takes 64 MiB.
+/// fills them all with heads of 128 KiB takes 64 MiB. One of the dashboard is kept twice (`peer.rs`), so
+/// there are half as many if it has a listener for itself.
 const CONNECTIONS_MAX: usize = 480;
 
 /// Open pages that are told of what is written. Each takes a connection, and of these some have to be
 /// left for those who only look.
-const VIEWERS_MAX: usize = 256;
+const VIEWERS_MAX: usize = 200;
 
 /// Requests that wait for the end of a job or run; each takes a connection as well.
-const WAITERS_MAX: usize = 64;
+const WAITERS_MAX: usize = 16;
 
 /// How often an open page is told: people do not read faster, and each time it reads its page again.
 const EVENT_EVERY: Duration = Duration::from_secs(1);
@@ -106,8 +117,8 @@ const STOP_TIMEOUT_S: u64 = 3;
 pub struct App {
     pub facts: Facts,
     store: Store,
-    ingest: Arc<Ingest>,
     live: Arc<Live>,
+    state: web::Data<AppState>,
     servers: Vec<Server>,
 }
 
@@ -177,11 +188,12 @@ impl App {
         let live = Arc::new(Live::new(store.changes(), random_hex()?, bounds.live));
         let state = web::Data::new(AppState {
             store: store.clone(),
-            ingest: Arc::clone(&ingest),
+            ingest,
             paths: Paths::of(&sources),
             sources,
             in_flight: InFlight::new(bounds.in_flight_bytes),
             live: Arc::clone(&live),
+            downloads: Downloads::new(bounds.downloads, bounds.download_stall),
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             has_public_url: config.public_url.is_some(),
@@ -193,8 +205,8 @@ impl App {
             servers: servers(&state, receiver_listener, dashboard_listener)?,
             facts,
             store,
-            ingest,
             live,
+            state,
         })
     }
 
@@ -206,7 +218,7 @@ impl App {
             rt::spawn(server);
         }
         if self.store.purpose() == Purpose::Record {
-            let ingest = Arc::clone(&self.ingest);
+            let ingest = Arc::clone(&self.state.ingest);
             rt::spawn(async move { ingest.verifier().warm_up().await });
         }
 
@@ -214,6 +226,8 @@ impl App {
             _ = stop.recv() => None,
             result = self.store.ended() => result.err(),
         };
+        // First, since nobody waits for their end.
+        self.state.downloads.stop();
         tokio::select! {
             result = stop_in_order(&self.live, &handles, self.store, fault.is_none()) => result?,
             Some(()) = stop.recv() => bail!("left at once; what was acknowledged is on disk"),
@@ -360,6 +374,10 @@ fn servers(
 
 fn server(state: &web::Data<AppState>, listener: TcpListener, role: Role) -> io::Result<Server> {
     let state = state.clone();
+    let connections_max = match role {
+        Role::Receiver | Role::Both => CONNECTIONS_MAX,
+        Role::Dashboard => CONNECTIONS_MAX / 2,
+    };
     let server = HttpServer::new(move || {
         let app = ActixApp::new().app_data(state.clone());
         match role {
@@ -371,10 +389,15 @@ fn server(state: &web::Data<AppState>, listener: TcpListener, role: Role) -> io:
                 .service(dashboard::scope()),
         }
     });
+    let server = if role == Role::Receiver {
+        server
+    } else {
+        server.on_connect(Peer::keep)
+    };
     let server = server
         .disable_signals()
         .workers(WORKERS)
-        .max_connections(CONNECTIONS_MAX / WORKERS)
+        .max_connections(connections_max / WORKERS)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(STOP_TIMEOUT_S)
         // A viewer who leaves is noticed at once. A sender may say that nothing more comes.

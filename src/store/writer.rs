@@ -4,8 +4,8 @@
 //! sync costs milliseconds and a row microseconds, so the batch is what arrived during the last
 //! commit, and no timer is needed. If a member of a batch fails, the batch is rolled back and tried
 //! again in halves, down to the member alone, so that one bad row cannot take its neighbours down,
-//! and costs a few syncs and not one for each of them. If the
-//! transaction cannot begin or commit, that is nobody's row: all are told so.
+//! and costs a few syncs and not one for each of them. If the transaction cannot begin or commit,
+//! that is nobody's row: all are told so.
 //!
 //! Between batches it writes the notes of refusals and strays, a few at a time and not often.
 //!
@@ -160,13 +160,13 @@ impl Writer {
         while let Some(mut part) = parts.pop() {
             match self.commit(&mut part) {
                 Ok(()) => {
-                    let is_commit = !part.is_empty();
+                    // Before the answers, which costs them nothing that can be measured: whoever
+                    // has an answer then knows that it has been told.
+                    if !part.is_empty() {
+                        self.tell_commit();
+                    }
                     for command in part {
                         command.work.answer();
-                    }
-                    // Behind the answers, which a sender is waiting for.
-                    if is_commit {
-                        self.tell_commit();
                     }
                 }
                 Err(Failed::Member(_)) if part.len() > 1 => {

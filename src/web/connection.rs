@@ -100,7 +100,7 @@ pub enum AllowedBy {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HeldKind {
     pub newest: HeldRecord,
-    /// How many of the newest [`HELD_LOOKED_AT`] are of this kind.
+    /// How many of the newest held pushes that were looked at are of this kind.
     pub count: u64,
 }
 

@@ -1,6 +1,6 @@
 //! The dashboard's routes: all of them, on one screen, behind one guard.
 //!
-//! A list has its page and its `.json`, a detail also its capture as `.http`. Where two patterns
+//! A list has its page, its `.json` and its downloads, a detail also its capture as `.http`. Where two patterns
 //! fit, the first wins, so the one with the ending stands first. `/job` and `/run` are for ids that do
 //! not fit into a path, see `asked.rs`.
 
@@ -15,7 +15,10 @@ use crate::store::filters::{
 use crate::web::error::PageError;
 use crate::web::guard::guard as dashboard_guard;
 use crate::web::pages::lanes;
-use crate::web::{captures, decisions, import, json, live, pages, rebuild, settings, statics};
+use crate::web::representation::represent;
+use crate::web::{
+    captures, decisions, downloads, import, json, live, openapi, pages, rebuild, settings, statics,
+};
 
 /// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,
 /// and takes every path, so a receiver at the same address has to be asked before it.
@@ -30,6 +33,8 @@ pub fn scope() -> Scope<
 > {
     web::scope("")
         .wrap(from_fn(dashboard_guard))
+        .wrap(from_fn(represent))
+        .configure(whole_lists)
         .service(reads("/", pages::overview::show))
         .service(reads("/overview.json", pages::overview::show_json))
         .service(reads("/connect", pages::connect::show))
@@ -77,6 +82,7 @@ pub fn scope() -> Scope<
         .service(changes("/rebuild", rebuild::rebuild))
         .service(changes("/import", import::import))
         .service(both("/settings", pages::settings::show, settings::change))
+        .service(reads("/openapi.json", openapi::show))
         .service(reads("/static/style.css", statics::style))
         .service(reads("/static/charts.css", statics::charts))
         .service(reads("/static/page.js", statics::script))
@@ -84,6 +90,27 @@ pub fn scope() -> Scope<
         .service(reads("/static/keys.js", statics::keys))
         .service(reads("/static/icon.svg", statics::icon))
         .default_service(web::to(no_such_page))
+}
+
+/// The lists as downloads, whole.
+fn whole_lists(config: &mut web::ServiceConfig) {
+    config
+        .service(reads("/jobs.csv", downloads::give))
+        .service(reads("/jobs.ndjson", downloads::give))
+        .service(reads("/runs.csv", downloads::give))
+        .service(reads("/runs.ndjson", downloads::give))
+        .service(reads("/activities.csv", downloads::give))
+        .service(reads("/activities.ndjson", downloads::give))
+        .service(reads("/events.csv", downloads::give))
+        .service(reads("/events.ndjson", downloads::give))
+        .service(reads("/events.cloudevents", downloads::give))
+        .service(reads("/events.cloudevents.ndjson", downloads::give))
+        .service(reads("/deliveries.csv", downloads::give))
+        .service(reads("/deliveries.ndjson", downloads::give))
+        .service(reads("/held.csv", downloads::give))
+        .service(reads("/held.ndjson", downloads::give))
+        .service(reads("/refusals.csv", downloads::give))
+        .service(reads("/refusals.ndjson", downloads::give));
 }
 
 /// A path that is only read. HEAD is GET without the body, which the server leaves out.

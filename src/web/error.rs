@@ -3,7 +3,7 @@
 //! The receiver answers a stranger: one fixed sentence for each [`ReceiverError`], no values.
 //! The dashboard's handlers return a [`PageError`]; the guard asks [`present`] for the answer, since only the path
 //! says whether a person or a program is asking: a page, or `application/problem+json` (RFC 9457)
-//! where the path ends in `.json`. What went wrong inside goes to the log, not into the answer.
+//! where the path ends as data does (`representation.rs`). What went wrong inside goes to the log, not into the answer.
 
 use std::error::Error;
 
@@ -24,6 +24,9 @@ use crate::web::viewer::Viewer;
 
 /// Seconds after which a caller may ask again when we were too busy.
 const RETRY_AFTER_S: &str = "2";
+
+/// Seconds after which an export may be tried again: most take less.
+const EXPORT_RETRY_AFTER_S: &str = "10";
 
 /// Why the receiver does not answer 204.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -132,6 +135,9 @@ pub enum PageError {
     /// So many pages are open, or so many requests wait for the end of a job, as are allowed.
     #[error("too many are listening")]
     TooManyListeners,
+    /// As many exports as there may be at once; the caller may try again.
+    #[error("too many exports are under way")]
+    TooManyExports,
     /// Reading or writing has to wait for others; the caller may try again.
     #[error("the store is busy")]
     Busy,
@@ -244,6 +250,7 @@ impl PageError {
             PageError::NotLocal => StatusCode::MISDIRECTED_REQUEST,
             PageError::CrossSite => StatusCode::FORBIDDEN,
             PageError::WrongKey => StatusCode::UNAUTHORIZED,
+            PageError::TooManyExports => StatusCode::TOO_MANY_REQUESTS,
             PageError::TooManyListeners | PageError::Busy | PageError::Unavailable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -300,6 +307,9 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
     match error {
         PageError::TooManyListeners | PageError::Busy => {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
+        }
+        PageError::TooManyExports => {
+            response.insert_header((header::RETRY_AFTER, EXPORT_RETRY_AFTER_S));
         }
         PageError::MethodNotAllowed { allow } => {
             response.insert_header((header::ALLOW, *allow));
@@ -398,6 +408,7 @@ mod tests {
             ),
             (PageError::RebuildUnderWay, 409),
             (PageError::TooManyListeners, 503),
+            (PageError::TooManyExports, 429),
             (ReadError::Busy.into(), 503),
             (WriteError::Busy.into(), 503),
             (WriteError::TooSlow.into(), 503),

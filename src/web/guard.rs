@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::Timestamp;
 use crate::web::error::{self, Asked, PageError};
 use crate::web::lists;
+use crate::web::representation;
 use crate::web::state::AppState;
 use crate::web::viewer::Viewer;
 
@@ -74,7 +75,8 @@ pub async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let has_key = request.headers().contains_key(header::AUTHORIZATION);
-    let is_for_program = has_key || request.path().strip_suffix(".json").is_some();
+    let is_for_program =
+        has_key || representation::is_for_program(request.path(), request.headers());
     let state = request.app_data::<web::Data<AppState>>();
     let is_test = state.is_some_and(|state| state.is_test);
     let zone = state.map_or(Tz::UTC, |state| state.zone);

@@ -4,7 +4,7 @@
 //! is its record with what belongs to it beside. Records serialize themselves, so that the names are the same in
 //! a page's JSON and in an export; only what is no record (headers, messages) gets its form here.
 
-use actix_web::http::header::ContentType;
+use actix_web::http::header::{self, ContentType};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::notification::capture::Capture;
 use crate::notification::source;
 use crate::store::Store;
+use crate::store::filters::RefusalFilter;
 use crate::store::records::{
     DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail, JobRecord,
     Listing, RefusalCount, RefusalDetail, RefusalRecord, RunDetail, RunRecord, StrayRecord,
@@ -33,8 +34,10 @@ pub async fn list<F: ListFilter>(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
     let query = ListQuery::<F>::parse(request.query_string(), state.clock.now())?;
+    let given = query.given;
     let listing = read(&state, move |store| query.filter.page(store, query.page)).await?;
-    Ok(respond(&ListJson::of(F::LIST, listing)))
+    let list = ListJson::of(F::LIST, listing);
+    Ok(with_links(respond(&list), F::PATH, &given, &list))
 }
 
 /// One job: with several owners, the one that `owner` names. With `wait`, once it has
@@ -133,16 +136,23 @@ pub async fn refusals(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
     let query = RefusalsQuery::parse(request.query_string(), state.clock.now())?;
+    let given = query.given.clone();
     let (listing, counts, (latest, total)) = read(&state, move |store| {
         let listing = store.page_refusals(&query.filter, query.page)?;
         Ok((listing, store.refusal_counts()?, store.strays()?))
     })
     .await?;
-    Ok(respond(&RefusalsJson {
+    let json = RefusalsJson {
         list: ListJson::of(List::Refusals, listing),
         counts,
         strays: StraysJson { total, latest },
-    }))
+    };
+    Ok(with_links(
+        respond(&json),
+        RefusalFilter::PATH,
+        &given,
+        &json.list,
+    ))
 }
 
 /// One refused push with its explanation.
@@ -174,6 +184,25 @@ pub(crate) fn respond(value: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(ContentType::json())
         .body(text_of(value))
+}
+
+/// Says in the header `Link` (RFC 8288) where the pages beside this one are.
+fn with_links<T>(
+    mut response: HttpResponse,
+    path: &str,
+    given: &Given,
+    list: &ListJson<T>,
+) -> HttpResponse {
+    let path = format!("{path}.json");
+    for (cursor, relation) in [(&list.next, "next"), (&list.previous, "prev")] {
+        let Some(cursor) = cursor else { continue };
+        let link = given.with("cursor", cursor).link(&path);
+        // An address is percent-encoded, so it is a header's value too.
+        if let Ok(value) = format!("<{link}>; rel=\"{relation}\"").parse() {
+            response.headers_mut().append(header::LINK, value);
+        }
+    }
+    response
 }
 
 fn text_of(value: &impl Serialize) -> String {

@@ -69,6 +69,8 @@ pub enum Expected {
     /// Seconds to wait for an end.
     Wait,
     Cursor,
+    /// Where an earlier export ended.
+    RowNumber,
     Time,
     /// A time after `from`.
     To,

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::ingest::Ingest;
 use crate::notification::source::Source;
 use crate::store::Store;
+use crate::web::downloads::Downloads;
 use crate::web::live::Live;
 use crate::web::receiver::{InFlight, Paths};
 
@@ -20,6 +21,7 @@ pub struct AppState {
     pub in_flight: InFlight,
     /// Who is told of what is written.
     pub live: Arc<Live>,
+    pub downloads: Downloads,
     pub clock: Clock,
     /// The URL to register in the SMQ console, with the secret path.
     pub endpoint: String,

@@ -111,6 +111,11 @@ impl Connection {
         line.trim_end().to_owned()
     }
 
+    /// Reads what still comes until the connection ends, in whatever way.
+    pub(crate) fn read_on(&mut self, bytes: &mut Vec<u8>) {
+        let _ = self.stream.read_to_end(bytes);
+    }
+
     /// Tells the server that nothing more comes, and goes on reading.
     pub(crate) fn end_writing(&mut self) {
         self.stream.get_mut().shutdown(Shutdown::Write).unwrap();

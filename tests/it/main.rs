@@ -26,6 +26,8 @@ mod demo;
 #[cfg(test)]
 mod details;
 #[cfg(test)]
+mod downloads;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod holding;

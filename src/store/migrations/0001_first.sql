@@ -82,6 +82,7 @@ CREATE TRIGGER delivery_added AFTER INSERT ON delivery BEGIN
   SET first_delivery = COALESCE(first_delivery, NEW.id), newest_delivery = NEW.id
   WHERE id = NEW.source;
 END;
+
 -- The rare ones, which are looked for by themselves.
 CREATE INDEX delivery_unrecognized ON delivery (received_at) WHERE unrecognized IS NOT NULL;
 CREATE INDEX delivery_differs ON delivery (received_at) WHERE differs = 1;

@@ -139,7 +139,7 @@ async fn load<F: ListFilter>(
             list: F::LIST,
             rows: listing.items,
             counted,
-            pager: Pager::new(F::PATH, &given, cursors),
+            pager: Pager::new(F::PATH, &given, cursors, empty.is_none()),
             empty,
             given: given.clone(),
         },

@@ -15,10 +15,11 @@ use crate::notification::capture::Capture;
 use crate::notification::event::JobState;
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::notification::source;
+use crate::store::filters::EventFilter;
 use crate::store::records::{ActivityRecord, Attention};
 use crate::web::cursors::Cursors;
 use crate::web::error::PageError;
-use crate::web::lists::Given;
+use crate::web::lists::{Given, ListFilter};
 use crate::web::live::live_id;
 use crate::web::pages::explanation::Check;
 use crate::web::pages::message::Note;
@@ -326,17 +327,42 @@ pub struct Pager {
     pub previous: Option<String>,
     /// The same list from its start, if this is not the start.
     pub first: Option<String>,
+    /// The whole list as files; none where it has no row.
+    pub downloads: Option<Downloads>,
+}
+
+/// Links to all rows that the filters let through, on whatever page.
+#[derive(Clone, Debug)]
+pub struct Downloads {
+    pub excel_csv: String,
+    pub csv: String,
+    pub json_lines: String,
+    pub cloud_events: Option<String>,
+}
+
+impl Downloads {
+    fn of(path: &str, given: &Given) -> Downloads {
+        let filters = given.with("limit", "").with("cursor", "");
+        let link = |ending: &str| filters.link(&format!("{path}.{ending}"));
+        Downloads {
+            excel_csv: filters.with("excel", "1").link(&format!("{path}.csv")),
+            csv: link("csv"),
+            json_lines: link("ndjson"),
+            cloud_events: (path == EventFilter::PATH).then(|| link("cloudevents")),
+        }
+    }
 }
 
 impl Pager {
     /// Makes the links of a page of the list at `path`.
-    fn new(path: &str, given: &Given, cursors: Cursors) -> Pager {
+    fn new(path: &str, given: &Given, cursors: Cursors, has_rows: bool) -> Pager {
         let is_first = given.find("cursor").is_none();
         let link = |cursor: String| given.with("cursor", &cursor).link(path);
         Pager {
             next: cursors.next.map(link),
             previous: cursors.previous.map(link),
             first: (!is_first).then(|| given.with("cursor", "").link(path)),
+            downloads: has_rows.then(|| Downloads::of(path, given)),
         }
     }
 }

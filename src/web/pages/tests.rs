@@ -36,7 +36,7 @@ use crate::web::pages::run::RunPage;
 use crate::web::pages::runs::RunsPage;
 use crate::web::pages::samples::{self, NASTY};
 use crate::web::pages::trouble::TroublePage;
-use crate::web::pages::{Frame, Pager, Section};
+use crate::web::pages::{Downloads, Frame, Pager, Section};
 use crate::web::texts::Language;
 use crate::web::viewer::Viewer;
 
@@ -89,6 +89,12 @@ fn pager() -> Pager {
         next: Some(format!("/x?{NASTY}")),
         previous: Some(format!("/x?{NASTY}")),
         first: Some(format!("/x?{NASTY}")),
+        downloads: Some(Downloads {
+            excel_csv: format!("/x.csv?{NASTY}"),
+            csv: format!("/x.csv?{NASTY}"),
+            json_lines: format!("/x.ndjson?{NASTY}"),
+            cloud_events: Some(format!("/x.cloudevents?{NASTY}")),
+        }),
     }
 }
 

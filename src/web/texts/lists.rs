@@ -50,6 +50,18 @@ pub struct ListTexts {
     pub only_unrecognized: &'static str,
     pub only_differs: &'static str,
     pub only_repeated: &'static str,
+    pub downloads: DownloadTexts,
+}
+
+/// What the links to a list's files say.
+#[derive(Debug)]
+pub struct DownloadTexts {
+    pub lead: &'static str,
+    pub excel_csv: &'static str,
+    /// What is different in it.
+    pub excel_hint: &'static str,
+    pub csv: &'static str,
+    pub json_lines: &'static str,
 }
 
 /// What is said of one list alone.
@@ -264,6 +276,13 @@ impl ListTexts {
         only_unrecognized: "unrecognized",
         only_differs: "differs",
         only_repeated: "with duplicates",
+        downloads: DownloadTexts {
+            lead: "Download all rows of this list:",
+            excel_csv: "CSV for Excel",
+            excel_hint: "Text that a spreadsheet would run as a formula gets an apostrophe",
+            csv: "plain CSV",
+            json_lines: "JSON lines",
+        },
     };
 
     pub const CHINESE: ListTexts = ListTexts {
@@ -373,6 +392,13 @@ impl ListTexts {
         only_unrecognized: "无法识别",
         only_differs: "内容不同",
         only_repeated: "有重复",
+        downloads: DownloadTexts {
+            lead: "下载此列表的全部行：",
+            excel_csv: "CSV（适用于 Excel）",
+            excel_hint: "会被电子表格当作公式执行的文本前加有撇号",
+            csv: "原样 CSV",
+            json_lines: "JSON Lines",
+        },
     };
 }
 

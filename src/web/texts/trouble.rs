@@ -58,6 +58,7 @@ fn english_title(error: &PageError) -> &'static str {
         PageError::NothingToAllow { .. } => "Nothing to allow",
         PageError::RebuildUnderWay => "Under way already",
         PageError::TooManyListeners => "Too many are waiting",
+        PageError::TooManyExports => "Too many downloads at once",
         PageError::Busy => "Busy",
         PageError::DiskFull => "The disk is full",
         PageError::Unavailable { .. } => "Not available",
@@ -77,6 +78,7 @@ fn chinese_title(error: &PageError) -> &'static str {
         PageError::NothingToAllow { .. } => "没有可以允许的对象",
         PageError::RebuildUnderWay => "已在进行中",
         PageError::TooManyListeners => "等待者过多",
+        PageError::TooManyExports => "同时下载过多",
         PageError::Busy => "忙碌",
         PageError::DiskFull => "磁盘已满",
         PageError::Unavailable { .. } => "暂不可用",
@@ -130,6 +132,10 @@ fn english_detail(error: &PageError) -> String {
         PageError::TooManyListeners => {
             "As many pages are kept up to date, or wait for the end of a job, as this server does \
              at once. Try again in some seconds."
+        }
+        PageError::TooManyExports => {
+            "Other downloads of lists are under way, as many as there may be at once. Try again \
+             when one has ended."
         }
         PageError::Busy => {
             "The store has more to do than it can at the moment. Try again in some seconds."
@@ -186,6 +192,7 @@ fn chinese_detail(error: &PageError) -> String {
         PageError::TooManyListeners => {
             "同时实时更新的页面或等待作业结束的请求已达上限，请几秒后重试。"
         }
+        PageError::TooManyExports => "正在进行的列表下载已达上限。请等其中一个结束后重试。",
         PageError::Busy => "存储此刻过于繁忙，请几秒后重试。",
         PageError::DiskFull => "未做任何更改。请为数据库所在磁盘腾出空间后重试。",
         PageError::Unavailable { .. } => "存储暂时无法应答，原因见服务器日志。",
@@ -328,6 +335,7 @@ fn english_expected(expected: Expected) -> String {
             "a whole number from 1 to 250: a page has no more rows, its JSON up to 1000"
         }
         Expected::Cursor => "the `next` or `previous` of a page of this list, unchanged",
+        Expected::RowNumber => "a whole number: `next` in the last line of an earlier export",
         Expected::Time => {
             "a time such as 2024-05-06T08:00:00Z (in an address, write + as %2B), or 30m, 24h, 7d \
              or 2w back from now"
@@ -348,6 +356,7 @@ fn chinese_expected(expected: Expected) -> String {
         Expected::Limit => " 1 到 1000 的整数",
         Expected::LimitOfPage => " 1 到 250 的整数：页面最多显示 250 行，JSON 最多 1000 行",
         Expected::Cursor => "本列表某一页的 next 或 previous，且未经改动",
+        Expected::RowNumber => "整数，即先前某次导出末行中的 next",
         Expected::Time => {
             "时间，例如 2024-05-06T08:00:00Z（网址中的 + 写作 %2B），或从现在往前的 30m、24h、7d、2w"
         }
