@@ -5,13 +5,10 @@
 //! its turn, then a line of JSON for each piece and a last one with the report or the error; when
 //! nobody reads any more, it stops behind its piece.
 
-use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, rt, web};
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -20,7 +17,7 @@ use crate::ingest::import::{ImportProgress, ImportReport};
 use crate::web::error::PageError;
 use crate::web::guard::{Asker, may_change};
 use crate::web::lists::Given;
-use crate::web::rebuild::{LINES_MAX, chain};
+use crate::web::rebuild::{LINES_MAX, chain, told};
 use crate::web::state::AppState;
 
 /// What of the query string is known.
@@ -73,18 +70,5 @@ pub async fn import(
         };
         let _ = lines.send(last).await;
     });
-    let body = stream::unfold(reader, async |mut reader| {
-        let line = reader.recv().await?;
-        Some((Ok::<_, Infallible>(bytes_of(&line)), reader))
-    });
-    Ok(HttpResponse::Ok()
-        .content_type("application/x-ndjson")
-        .streaming(body))
-}
-
-fn bytes_of(line: &ImportLine) -> Bytes {
-    // A line has nothing in it that cannot be JSON.
-    let mut bytes = serde_json::to_vec(line).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes.into()
+    Ok(told(reader))
 }

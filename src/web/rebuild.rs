@@ -76,13 +76,7 @@ pub async fn rebuild(
         };
         let _ = lines.send(last).await;
     });
-    let body = stream::unfold(reader, async |mut reader| {
-        let line = reader.recv().await?;
-        Some((Ok::<_, Infallible>(bytes_of(&line)), reader))
-    });
-    Ok(HttpResponse::Ok()
-        .content_type("application/x-ndjson")
-        .streaming(body))
+    Ok(told(reader))
 }
 
 fn is_dry_run(query: &str) -> Result<bool, QueryError> {
@@ -98,11 +92,17 @@ fn is_dry_run(query: &str) -> Result<bool, QueryError> {
     }
 }
 
-fn bytes_of(line: &Line) -> Bytes {
-    // A line has nothing in it that cannot be JSON.
-    let mut bytes = serde_json::to_vec(line).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes.into()
+/// Answers with the lines as they come, until their sender ends.
+pub(super) fn told<T: Serialize + 'static>(reader: mpsc::Receiver<T>) -> HttpResponse {
+    let body = stream::unfold(reader, async |mut reader| {
+        // A line has nothing in it that cannot be JSON.
+        let mut bytes = serde_json::to_vec(&reader.recv().await?).unwrap_or_default();
+        bytes.push(b'\n');
+        Some((Ok::<_, Infallible>(Bytes::from(bytes)), reader))
+    });
+    HttpResponse::Ok()
+        .content_type("application/x-ndjson")
+        .streaming(body)
 }
 
 /// Returns an error with all of its causes.
