@@ -60,6 +60,14 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 /// What proxies add beside `X-Forwarded-…`.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "via", "x-real-ip", "cf-connecting-ip"];
 
+/// Stands in the extensions of a request whose sender may know everything. Without it only what
+/// anybody may read is answered, such as the status of `/readyz`.
+#[derive(Clone, Copy, Debug)]
+pub struct Known;
+
+/// What answers anybody, whoever asks: process managers and load balancers have no secret.
+const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
 /// Who asks for a change, and so how it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
@@ -95,7 +103,11 @@ pub async fn guard(
     }
     let refresh = lists::refresh_of(request.query_string());
 
-    let mut response = if request.version() >= Version::HTTP_11 && is_local(request.headers()) {
+    let is_known = request.version() >= Version::HTTP_11 && is_local(request.headers());
+    if is_known {
+        request.extensions_mut().insert(Known);
+    }
+    let mut response = if is_known || OPEN_PATHS.contains(&request.path()) {
         next.call(request).await?.map_into_boxed_body()
     } else {
         request.into_response(actix_web::HttpResponse::from_error(PageError::NotLocal))
