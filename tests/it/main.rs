@@ -62,4 +62,6 @@ mod samples;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod supply_chain;
+#[cfg(test)]
 mod tidy;
