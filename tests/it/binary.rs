@@ -24,9 +24,9 @@ pub(crate) struct Server {
     child: Child,
     /// What it printed until it listened.
     printed: Vec<String>,
-    receiver: SocketAddr,
+    pub(crate) receiver: SocketAddr,
     pub(crate) dashboard: SocketAddr,
-    target: String,
+    pub(crate) target: String,
 }
 
 const FREE_PORTS: [&str; 4] = [
@@ -111,7 +111,7 @@ impl Server {
         Server::start_with(folder, &[])
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -130,7 +130,7 @@ impl Server {
     }
 
     /// Follows a list to its end.
-    fn all_items(&self, path: &str) -> Vec<serde_json::Value> {
+    pub(crate) fn all_items(&self, path: &str) -> Vec<serde_json::Value> {
         let mut items = Vec::new();
         let mut next = format!("{path}?limit=1000");
         loop {

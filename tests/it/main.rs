@@ -20,6 +20,8 @@ mod certificate_host;
 #[cfg(test)]
 mod connect;
 #[cfg(test)]
+mod crashes;
+#[cfg(test)]
 mod dashboard;
 #[cfg(test)]
 mod demo;
