@@ -136,7 +136,7 @@ impl ArrivalTexts {
         checks_caption: "Checks in the order they are made",
         check_head: "Check",
         verdict_head: "Result",
-        saw_head: "What was seen",
+        saw_head: "Seen",
         no_explanation: "No explanation was kept with this push.",
         would_hold_with: "The signature would hold with",
         string_to_sign: "The string to sign",
