@@ -219,7 +219,7 @@ impl ArrivalTexts {
         checks_caption: "按顺序列出的检查",
         check_head: "检查项",
         verdict_head: "结果",
-        saw_head: "所见（英文记录）",
+        saw_head: "所见（英文）",
         no_explanation: "这条推送没有保留检查说明。",
         would_hold_with: "若作如下改动，签名即有效",
         string_to_sign: "待签名字符串",
