@@ -1,6 +1,7 @@
 // Keeps an open page as it would be if it were opened now. The server says that something was
 // written (/live); then the page is read again, and what differs in its regions (data-live) is made
-// the same. Nodes that stay are left alone, so that focus, selection, scrolling and open details
+// the same. Where nothing is written for a while (data-live-every), the page is read all the same:
+// what it says of the time since then gets older by itself. Nodes that stay are left alone, so that focus, selection, scrolling and open details
 // stay with them. Loaded only by pages that change.
 'use strict';
 
@@ -34,9 +35,12 @@
   announced.setAttribute('role', 'status');
   document.body.append(announced);
 
+  const everyMs = Number(document.body.dataset.liveEvery);
+
   let seen = document.body.dataset.liveAt;
   let source = null;
   let again = 0;
+  let aging = 0;
   let missing = 0;
   let isReading = false;
   let isStale = false;
@@ -83,6 +87,7 @@
 
   function close() {
     clearTimeout(again);
+    clearTimeout(aging);
     clearTimeout(missing);
     missing = 0;
     lost.textContent = '';
@@ -93,6 +98,14 @@
   }
 
   // The page
+
+  // Reads the page again when it has got old, counted from now.
+  function age() {
+    clearTimeout(aging);
+    if (isOn() && !document.hidden) {
+      aging = setTimeout(refresh, everyMs);
+    }
+  }
 
   async function refresh() {
     isStale = true;
@@ -114,6 +127,7 @@
       }
     }
     isReading = false;
+    age();
   }
 
   // Returns the page as it is now, or null if there is none to be had.
@@ -128,6 +142,7 @@
 
   function show(fresh) {
     const focused = document.activeElement;
+    const isNews = fresh.body.dataset.liveAt !== seen;
     let isChanged = false;
     for (const region of document.querySelectorAll('[data-live]')) {
       const name = region.dataset.live;
@@ -146,7 +161,8 @@
     document.body.dataset.liveAt = seen;
     if (isChanged) {
       document.dispatchEvent(new Event('mpsink:changed'));
-      if (Date.now() - announcedAt >= ANNOUNCE_MS) {
+      // That a minute has gone by is no news.
+      if (isNews && Date.now() - announcedAt >= ANNOUNCE_MS) {
         announcedAt = Date.now();
         announced.textContent = document.getElementById('made-at').textContent;
       }
@@ -282,4 +298,5 @@
     }
   });
   open();
+  age();
 })();

@@ -76,6 +76,7 @@ impl Default for Bounds {
                 viewers_max: VIEWERS_MAX,
                 waiters_max: WAITERS_MAX,
                 event_every: EVENT_EVERY,
+                page_every: PAGE_EVERY,
             },
             downloads: 4,
             download_stall: Duration::from_secs(120),
@@ -105,6 +106,10 @@ const WAITERS_MAX: usize = 16;
 
 /// How often an open page is told: people do not read faster, and each time it reads its page again.
 const EVENT_EVERY: Duration = Duration::from_secs(1);
+
+/// How often an open page is read again when nothing is written: the minute is the smallest unit in
+/// which people follow how long ago something was.
+const PAGE_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a request's head may take to come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);

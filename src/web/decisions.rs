@@ -1,7 +1,8 @@
 //! What a person decides about a held push: admit it, allow its owner or topic, drop it.
 //!
-//! Each is a POST that passes [`may_change`]. A person is sent back to a page that says what
-//! happened; a command on this machine (`mpsink admit`) is told as JSON.
+//! Each is a POST that passes [`may_change`]. A person is sent to a page that says what happened,
+//! and back to *Connect* from there (`?back=connect`, one of a fixed set: no address is taken from a
+//! request); a command on this machine (`mpsink admit`) is told as JSON.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -11,9 +12,13 @@ use crate::ingest::Outcome;
 use crate::store::records::RowId;
 use crate::web::error::{PageError, What};
 use crate::web::guard::{Asker, may_change};
+use crate::web::lists::Given;
 use crate::web::pages::notice::Notice;
 use crate::web::reads::row_id;
 use crate::web::state::AppState;
+
+/// The parameter that names the page to go back to.
+const BACK: &str = "back";
 
 /// What a command is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,9 +48,10 @@ pub async fn admit(
         Outcome::Held { .. } | Outcome::Refused { .. } => (Notice::StillHeld, "held", None),
         Outcome::Failed(trouble) => return Err(trouble.into()),
     };
-    let path = match delivery {
-        Some(delivery) => format!("/deliveries/{delivery}"),
-        None => format!("/held/{id}"),
+    let path = match (back_of(&request), delivery) {
+        (Some(back), _) => back.to_owned(),
+        (None, Some(delivery)) => format!("/deliveries/{delivery}"),
+        (None, None) => format!("/held/{id}"),
     };
     let decided = Decided {
         outcome,
@@ -65,7 +71,9 @@ pub async fn allow_owner(
     let id = row_id(What::Held, &id)?;
     let admitted = state.ingest.allow_owner(id).await;
     let admitted = admitted.map_err(|error| PageError::of_decision(error, id))?;
-    Ok(allowed(asker, Notice::OwnerAllowed { admitted }, admitted))
+    let back = back_of(&request);
+    let notice = Notice::OwnerAllowed { admitted };
+    Ok(allowed(asker, back, notice, admitted))
 }
 
 /// Lets the topic of a held push in from now on, with what of it is held.
@@ -78,7 +86,9 @@ pub async fn allow_topic(
     let id = row_id(What::Held, &id)?;
     let admitted = state.ingest.allow_topic(id).await;
     let admitted = admitted.map_err(|error| PageError::of_decision(error, id))?;
-    Ok(allowed(asker, Notice::TopicAllowed { admitted }, admitted))
+    let back = back_of(&request);
+    let notice = Notice::TopicAllowed { admitted };
+    Ok(allowed(asker, back, notice, admitted))
 }
 
 /// Forgets a held push for good.
@@ -99,13 +109,19 @@ pub async fn drop_held(
     Ok(respond(asker, &Notice::Dropped.link("/held"), &decided))
 }
 
-fn allowed(asker: Asker, notice: Notice, admitted: u64) -> HttpResponse {
+/// Returns the page to go back to that the button's form names; none for one that is not of the set.
+fn back_of(request: &HttpRequest) -> Option<&'static str> {
+    let given = Given::parse(request.query_string(), &[BACK]).ok()?;
+    (given.text(BACK) == "connect").then_some("/connect")
+}
+
+fn allowed(asker: Asker, back: Option<&str>, notice: Notice, admitted: u64) -> HttpResponse {
     let decided = Decided {
         outcome: "allowed",
         delivery: None,
         admitted: Some(admitted),
     };
-    respond(asker, &notice.link("/held"), &decided)
+    respond(asker, &notice.link(back.unwrap_or("/held")), &decided)
 }
 
 /// 303, so that the browser fetches the next page with GET and reloading it decides nothing again.

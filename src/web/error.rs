@@ -16,6 +16,7 @@ use crate::ingest::decide::{Allowable, DecideError};
 use crate::ingest::{Outcome, Trouble};
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::store::errors::{ReadError, WriteError};
+use crate::store::records::Attention;
 use crate::web::json;
 use crate::web::lists::QueryError;
 use crate::web::pages::trouble;
@@ -239,6 +240,14 @@ impl PageError {
         }
     }
 
+    /// Tells whether all is well but for what was asked for.
+    pub fn is_of_the_address(&self) -> bool {
+        matches!(
+            self.status(),
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST
+        )
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             PageError::NoSuchPage | PageError::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -291,6 +300,8 @@ pub struct Asked {
     pub is_test: bool,
     pub viewer: Viewer,
     pub now: Timestamp,
+    /// For the numbers in the page's navigation; `None` where nothing may or can be read.
+    pub attention: Option<Attention>,
 }
 
 /// Answers a request with the error, in the form that its readers can use.
@@ -367,6 +378,7 @@ mod tests {
                 zone: Tz::UTC,
             },
             now: Timestamp(0),
+            attention: None,
         }
     }
 
@@ -449,7 +461,8 @@ mod tests {
                 let html = scraper::Html::parse_document(std::str::from_utf8(&body).unwrap());
                 let text: String = html.root_element().text().collect();
                 assert!(text.contains(answer.title), "{error}");
-                assert!(text.contains(&answer.detail), "{error}");
+                // On a page code stands out by itself.
+                assert!(text.contains(&answer.detail.replace('`', "")), "{error}");
             }
         }
     }

@@ -20,8 +20,11 @@ use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
+use crate::store::Store;
+use crate::store::records::Attention;
 use crate::web::error::{self, Asked, PageError};
 use crate::web::lists;
+use crate::web::reads::read;
 use crate::web::representation;
 use crate::web::state::AppState;
 use crate::web::viewer::Viewer;
@@ -88,12 +91,13 @@ pub async fn guard(
     let state = request.app_data::<web::Data<AppState>>();
     let is_test = state.is_some_and(|state| state.is_test);
     let zone = state.map_or(Tz::UTC, |state| state.zone);
-    let asked = Asked {
+    let mut asked = Asked {
         here: request.uri().to_string(),
         is_for_program,
         is_test,
         viewer: Viewer::of(request.request(), zone),
         now: state.map_or(Timestamp(0), |state| state.clock.now()),
+        attention: None,
     };
 
     // Before anything is read, so that a page is never taken for newer than it is.
@@ -114,6 +118,10 @@ pub async fn guard(
     };
     let trouble = response.response().error();
     if let Some(page_error) = trouble.and_then(|error| error.as_error::<PageError>()) {
+        let state = response.request().app_data::<web::Data<AppState>>();
+        if let Some(state) = state.filter(|_| is_known && page_error.is_of_the_address()) {
+            asked.attention = attention(state, &asked).await;
+        }
         let presented = error::present(page_error, &asked);
         response = response.into_response(presented);
     }
@@ -134,6 +142,15 @@ pub async fn guard(
         response.headers_mut().insert(TEST_HEADER, value);
     }
     Ok(response)
+}
+
+/// Reads the numbers in the navigation of an error's page, so that it has them like every other. A
+/// page without them is better than none.
+async fn attention(state: &AppState, asked: &Asked) -> Option<Attention> {
+    if asked.is_for_program {
+        return None;
+    }
+    read(state, Store::attention).await.ok()
 }
 
 /// Tells whether a request was made to this machine under one of its own names, by nobody in

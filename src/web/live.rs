@@ -48,6 +48,9 @@ pub struct LiveOptions {
     pub waiters_max: usize,
     /// The shortest time between two events of one stream.
     pub event_every: Duration,
+    /// How long after it was read last an open page is read again though nothing was written: times
+    /// such as *3 min ago* get older by themselves.
+    pub page_every: Duration,
 }
 
 /// Everyone who listens.
@@ -58,6 +61,7 @@ pub struct Live {
     viewers: Arc<Semaphore>,
     waiters: Arc<Semaphore>,
     event_every: Duration,
+    page_every: Duration,
     ending: watch::Sender<bool>,
 }
 
@@ -76,6 +80,7 @@ impl Live {
             viewers: Arc::new(Semaphore::new(options.viewers_max)),
             waiters: Arc::new(Semaphore::new(options.waiters_max)),
             event_every: options.event_every,
+            page_every: options.page_every,
             ending: watch::Sender::new(false),
         }
     }
@@ -83,6 +88,10 @@ impl Live {
     /// Ends all streams and all waiting, and lets nobody in any more.
     pub fn end(&self) {
         self.ending.send_replace(true);
+    }
+
+    pub fn page_every(&self) -> Duration {
+        self.page_every
     }
 
     pub fn changes(&self) -> Changes {

@@ -1,6 +1,7 @@
 //! The dashboard's doors: who may read, who may change, and what a wrong address is told.
 
 use mpsink::notification::Format;
+use scraper::{Html, Selector};
 use serde_json::json;
 
 use crate::app::{TestApp, job_message};
@@ -122,6 +123,39 @@ fn a_change_that_no_page_of_ours_asked_for_changes_nothing() {
     let response = http::request(app.facts.dashboard, "POST", &path, &[("Origin", &origin)]);
     assert_eq!(response.status, 303, "our own page may");
     assert_eq!(app.items("/jobs.json").len(), 2);
+}
+
+#[test]
+fn the_page_of_an_error_has_the_numbers_that_every_page_has() {
+    let app = app_with_jobs(1);
+    hold_one(&app);
+    let number = Selector::parse("header nav a[href='/held'] .number").unwrap();
+    for (path, status) in [
+        ("/jobs", 200),
+        ("/jobs/none", 404),
+        ("/no/such/page", 404),
+        ("/jobs?colour=red", 400),
+    ] {
+        let page = app.get(path);
+        assert_eq!(page.status, status, "{path}");
+        let page = Html::parse_document(&page.text());
+        let numbers = page.select(&number).map(|number| number.inner_html());
+        assert_eq!(numbers.collect::<Vec<_>>(), ["1"], "{path}");
+    }
+}
+
+#[test]
+fn a_stranger_is_told_no_numbers() {
+    let app = app_with_jobs(1);
+    hold_one(&app);
+    let headers = [("X-Forwarded-For", "192.0.2.1")];
+    for path in ["/jobs", "/no/such/page"] {
+        let page = http::get_with(app.facts.dashboard, path, &headers);
+        assert_eq!(page.status, 421, "{path}");
+        let page = Html::parse_document(&page.text());
+        let numbers = Selector::parse(".number").unwrap();
+        assert_eq!(page.select(&numbers).count(), 0, "{path}");
+    }
 }
 
 #[test]

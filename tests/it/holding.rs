@@ -53,6 +53,25 @@ fn a_second_owner_is_held_and_comes_in_once_when_allowed() {
 }
 
 #[test]
+fn a_decision_leads_back_only_to_a_page_of_the_set() {
+    let app = app_with_pinned_owner();
+    for (query, expected) in [
+        ("?back=connect", "/connect?notice=owner_allowed.1"),
+        ("", "/held?notice=owner_allowed.1"),
+        ("?back=//example.com", "/held?notice=owner_allowed.1"),
+        ("?back=/connect", "/held?notice=owner_allowed.1"),
+    ] {
+        let mut content = app.content(Format::Json, &job_message("theirs", "Success"));
+        content.topic_owner = format!("{}", 1_000 + expected.len() + 10 * query.len());
+        assert_eq!(app.send(&app.signed(&content)).status, 403);
+        let id = app.items("/held.json")[0]["id"].clone();
+        let response = app.post(&format!("/held/{id}/allow-owner{query}"));
+        assert_eq!(response.status, 303, "{}", response.text());
+        assert_eq!(response.header("location"), Some(expected), "{query}");
+    }
+}
+
+#[test]
 fn one_held_push_is_admitted_without_letting_its_owner_in() {
     let app = app_with_pinned_owner();
     push_as_stranger(&app, "theirs");

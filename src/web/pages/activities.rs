@@ -28,8 +28,14 @@ pub struct ActivitiesPage {
 impl ActivitiesPage {
     /// Makes the page of `list`.
     pub fn of(frame: Frame, list: ListView<ActivityRecord>) -> ActivitiesPage {
+        // Where a workflow is chosen, it is that of every row.
+        let name = list
+            .rows
+            .first()
+            .and_then(|activity| activity.workflow.name.as_deref());
+        let filters = Filters::of::<ActivityFilter>(&list.given, &frame);
         ActivitiesPage {
-            filters: Filters::of::<ActivityFilter>(&list.given, &frame),
+            filters: filters.with_workflow_name(name, &frame),
             frame,
             list,
         }

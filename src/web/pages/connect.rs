@@ -12,6 +12,7 @@ use crate::web::connection::{AllowedBy, Configured, Connection, EndpointTrouble,
 use crate::web::error::PageError;
 use crate::web::json;
 use crate::web::lists::Given;
+use crate::web::pages::notice::Notice;
 use crate::web::pages::{Frame, Section, respond, words};
 use crate::web::reads::read;
 use crate::web::state::AppState;
@@ -22,6 +23,8 @@ use crate::web::texts::connect::Value;
 #[template(path = "connect.html")]
 pub struct ConnectPage {
     pub frame: Frame,
+    /// What a button of this page has done.
+    pub notice: Option<Notice>,
     pub connection: Connection,
 }
 
@@ -99,7 +102,8 @@ pub async fn show(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
-    Given::parse(request.query_string(), &[])?;
+    let given = Given::parse(request.query_string(), &[Notice::PARAMETER])?;
+    let notice = given.find(Notice::PARAMETER).and_then(Notice::parse);
     let configured = configured(&state);
     let (connection, attention) = read(&state, move |store| {
         Ok((Connection::read(store, &configured)?, store.attention()?))
@@ -110,7 +114,11 @@ pub async fn show(
         title: frame.texts.connect.title.to_owned(),
         ..frame.with_json("/connect.json".to_owned())
     };
-    respond(&ConnectPage { frame, connection })
+    respond(&ConnectPage {
+        frame,
+        notice,
+        connection,
+    })
 }
 
 /// Answers `/connect.json`.

@@ -109,6 +109,18 @@ impl Filters {
         }
     }
 
+    /// Says what the workflow is called that rows are chosen of, where `name` is known.
+    #[must_use]
+    pub fn with_workflow_name(mut self, name: Option<&str>, frame: &Frame) -> Filters {
+        let name = name.filter(|name| !name.is_empty());
+        let mut set = self.set.iter_mut();
+        if let (Some(name), Some(set)) = (name, set.find(|set| set.parameter == "workflow")) {
+            frame.texts.words.heads.workflow.clone_into(&mut set.name);
+            name.clone_into(&mut set.value);
+        }
+        self
+    }
+
     /// Returns what is set of a parameter.
     pub fn find(&self, parameter: &str) -> Option<&SetFilter> {
         self.set.iter().find(|set| set.parameter == parameter)

@@ -25,8 +25,14 @@ pub struct JobsPage {
 impl JobsPage {
     /// Makes the page of `list`.
     pub fn of(frame: Frame, list: ListView<JobRecord>) -> JobsPage {
+        // Where a workflow is chosen, it is that of every row.
+        let name = list
+            .rows
+            .first()
+            .and_then(|job| job.workflow_name.as_deref());
+        let filters = Filters::of::<JobFilter>(&list.given, &frame);
         JobsPage {
-            filters: Filters::of::<JobFilter>(&list.given, &frame),
+            filters: filters.with_workflow_name(name, &frame),
             frame,
             list,
         }

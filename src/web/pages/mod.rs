@@ -87,6 +87,8 @@ pub struct Frame {
     pub now: Timestamp,
     /// What the page was made from, if it is one that is kept up to date.
     pub live_at: Option<String>,
+    /// After how many milliseconds such a page is read again in any case.
+    pub live_every_ms: u128,
     /// This page's own address, to come back to from the settings.
     pub here: String,
 }
@@ -111,6 +113,7 @@ impl Frame {
             texts: viewer.texts(),
             now: state.clock.now(),
             live_at: live_id(request, state.clock.now()).filter(|_| section != Section::Settings),
+            live_every_ms: state.live.page_every().as_millis(),
             here: request.uri().to_string(),
         }
     }

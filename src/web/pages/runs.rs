@@ -25,8 +25,14 @@ pub struct RunsPage {
 impl RunsPage {
     /// Makes the page of `list`.
     pub fn of(frame: Frame, list: ListView<RunRecord>) -> RunsPage {
+        // Where a workflow is chosen, it is that of every row.
+        let name = list
+            .rows
+            .first()
+            .and_then(|run| run.workflow.name.as_deref());
+        let filters = Filters::of::<RunFilter>(&list.given, &frame);
         RunsPage {
-            filters: Filters::of::<RunFilter>(&list.given, &frame),
+            filters: filters.with_workflow_name(name, &frame),
             frame,
             list,
         }

@@ -61,6 +61,7 @@ pub(super) fn frame_in(language: Language, zone: Tz) -> Frame {
         texts: language.texts(),
         now: Timestamp(0),
         live_at: Some(NASTY.to_owned()),
+        live_every_ms: 60_000,
         here: "/x".to_owned(),
     }
 }
@@ -161,7 +162,12 @@ fn connect(language: Language) -> String {
         },
     };
     let frame = frame_in(language, Tz::UTC);
-    ConnectPage { frame, connection }.render().unwrap()
+    let page = ConnectPage {
+        frame,
+        notice: Some(Notice::Admitted),
+        connection,
+    };
+    page.render().unwrap()
 }
 
 /// Every page, as full as it can be.

@@ -34,6 +34,27 @@ fn runs_page(query: &str, runs: Vec<RunRecord>, language: Language) -> Html {
     parsed(&RunsPage::of(frame_in(language, Tz::UTC), list))
 }
 
+#[test]
+fn a_workflow_that_is_chosen_is_called_by_its_name_where_that_is_known() {
+    let run = |name: Option<&str>| RunRecord {
+        workflow: WorkflowName {
+            id: Some("w1".to_owned()),
+            name: name.map(str::to_owned),
+        },
+        ..samples::run()
+    };
+    for (name, language, expected) in [
+        (Some("课程"), Language::English, ["Workflow", "课程"]),
+        (Some("课程"), Language::Chinese, ["工作流", "课程"]),
+        (Some(""), Language::English, ["Workflow id", "w1"]),
+        (None, Language::English, ["Workflow id", "w1"]),
+    ] {
+        let page = runs_page("workflow=w1", vec![run(name)], language);
+        let chip = [".chips .name", ".chips strong"].map(|part| texts(&page, part).concat());
+        assert_eq!(chip, expected);
+    }
+}
+
 fn empty_page(query: &str, empty: Empty, language: Language) -> Html {
     let list = list_of::<JobFilter>(query, vec![], Some(empty));
     parsed(&JobsPage::of(frame_in(language, Tz::UTC), list))

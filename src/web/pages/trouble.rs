@@ -1,14 +1,15 @@
 //! The page of an error: what is wrong and what would be right.
 //!
 //! It reads nothing from the store, so that it can be shown when the store is the trouble, and to a
-//! request that may not see anything.
+//! request that may not see anything. The numbers in its navigation are read by the guard, where
+//! neither is the case.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
 use crate::web::error::{Answer, Asked};
-use crate::web::pages::{CONTENT_TYPE, Frame, Section};
+use crate::web::pages::{CONTENT_TYPE, Frame, Section, words};
 
 /// An error.
 #[derive(Template)]
@@ -34,12 +35,13 @@ pub fn respond(mut response: HttpResponseBuilder, answer: Answer, asked: &Asked)
             title: answer.title.to_owned(),
             section: Section::Nowhere,
             is_test: asked.is_test,
-            attention: None,
+            attention: asked.attention,
             json: None,
             viewer: asked.viewer,
             texts: asked.viewer.texts(),
             now: asked.now,
             live_at: None,
+            live_every_ms: 0,
             here: asked.here.clone(),
         },
         status: answer.status.as_u16(),

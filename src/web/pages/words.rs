@@ -23,6 +23,12 @@ pub fn bytes_text(bytes: &u64) -> String {
     }
 }
 
+/// Splits a sentence at its backticks, and says of each part whether it stands between two.
+pub fn coded(text: &str) -> impl Iterator<Item = (bool, &str)> {
+    let parts = text.split('`').enumerate();
+    parts.map(|(at, part)| (at % 2 == 1, part))
+}
+
 /// Returns a number with its noun, in the plural where it is not one.
 pub fn count_text(count: &u64, noun: &str) -> String {
     let ending = if noun.ends_with("sh") { "es" } else { "s" };

@@ -54,13 +54,8 @@ fn the_page_says_how_far_it_has_come_and_its_buttons_lead_on() {
     assert_eq!(states()[0], "Pushes are held");
     assert_eq!(browser.texts("#works button"), ["Admit this push"]);
     browser.follow("#works button");
-    assert!(
-        browser.place().starts_with("/deliveries/1"),
-        "{}",
-        browser.place()
-    );
-
-    assert_eq!(states()[0], "Connected");
+    assert_eq!(browser.place(), "/connect?notice=admitted");
+    assert_eq!(browser.texts(STATE)[0], "Connected");
     let facts = browser.text("#works .facts");
     assert!(facts.contains("simplified · verified"), "{facts}");
 
@@ -74,7 +69,8 @@ fn the_page_says_how_far_it_has_come_and_its_buttons_lead_on() {
     assert_eq!(states()[0], "Connected");
     assert_eq!(browser.texts("#works button"), ["Allow this owner"]);
     browser.follow("#works button");
-    states();
+    assert_eq!(browser.place(), "/connect?notice=owner_allowed.1");
+    assert_eq!(browser.texts(".notice[role=status]").len(), 1);
     let facts = browser.text("#works .facts");
     assert!(facts.contains("999 allowed by a person"), "{facts}");
     assert!(facts.contains("pinned by its first push"), "{facts}");

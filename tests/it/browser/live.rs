@@ -151,36 +151,131 @@ fn new_copy_buttons_copy_as_well() {
     assert_eq!(browser.evaluate(hidden), 0);
 }
 
+/// Keeps the page's own stream and counts what the page reads. A read lasts until `release` is
+/// called if `isHeld` is set.
+const WATCH: &str = "
+    const Stream = window.EventSource;
+    window.EventSource = class extends Stream {
+        constructor(url) { super(url); window.stream = this; }
+    };
+    const read = window.fetch;
+    window.reads = 0;
+    window.fetch = async (...all) => {
+        window.reads += 1;
+        const answer = await read(...all);
+        if (window.isHeld) { await new Promise((resolve) => { window.release = resolve; }); }
+        return answer;
+    };
+    const parse = DOMParser.prototype.parseFromString;
+    DOMParser.prototype.parseFromString = function (...all) {
+        window.isRead = true;
+        return parse.apply(this, all);
+    };";
+
+const ROWS: &str = "document.querySelectorAll('main tbody tr').length";
+
 #[test]
-fn nothing_changes_while_one_types() {
+fn nothing_is_read_while_one_types() {
     let app = TestApp::start();
     push(&app, "job-1", "Success");
     let browser = Browser::at(app.facts.dashboard);
+    browser.run_in_every_page(WATCH);
     browser.open("/jobs");
     browser.evaluate(
         "const field = document.getElementById('find-anything');
          field.focus();
          field.value = 'half a wor';
-         const read = window.fetch;
-         window.reads = 0;
-         window.fetch = (...all) => { window.reads += 1; return read(...all); };
-         new EventSource('/live').onmessage = () => { window.isTold = true; };",
+         // Behind the page's own listener: what that does at once has been done by then.
+         window.stream.addEventListener('message', () => { window.isTold = true; });",
     );
-    until(
-        &browser,
-        "return document.activeElement.localName === 'input'",
-    );
-    // The page's own stream may be older: the second event comes to both.
     push(&app, "job-2", "Success");
     until(&browser, "return window.isTold === true");
     assert_eq!(browser.evaluate("return window.reads"), 0);
     browser.evaluate("document.activeElement.blur()");
-    until(
-        &browser,
-        "return document.querySelectorAll('main tbody tr').length === 2",
-    );
+    until(&browser, &format!("return {ROWS} === 2"));
     let typed = browser.evaluate("return document.getElementById('find-anything').value");
     assert_eq!(typed, "half a wor");
+}
+
+#[test]
+fn what_was_read_is_not_shown_if_one_has_begun_to_type_meanwhile() {
+    let app = TestApp::start();
+    push(&app, "job-1", "Success");
+    let browser = Browser::at(app.facts.dashboard);
+    browser.run_in_every_page(WATCH);
+    browser.open("/jobs");
+    browser.evaluate("window.isHeld = true");
+    push(&app, "job-2", "Success");
+    until(&browser, "return window.release !== undefined");
+    browser.evaluate("document.getElementById('find-anything').focus(); window.release()");
+    // What is done with it follows before any other script runs.
+    until(&browser, "return window.isRead === true");
+    assert_eq!(browser.evaluate(&format!("return {ROWS}")), 1);
+    browser.evaluate("window.isHeld = false; document.activeElement.blur()");
+    until(&browser, &format!("return {ROWS} === 2"));
+}
+
+#[test]
+fn times_get_older_where_nothing_is_written() {
+    let mut bounds = Bounds::default();
+    bounds.live.page_every = Duration::from_millis(50);
+    let app = TestApp::start_bounded(bounds);
+    push(&app, "job-1", "Success");
+    let browser = Browser::at(app.facts.dashboard);
+    browser.open("/");
+    mark(&browser);
+    let lane = "document.querySelector('.lanes .lane').innerText";
+    assert_eq!(
+        browser.evaluate(&format!("return {lane}.includes('5 min ago')")),
+        false
+    );
+    app.clock.set(app.clock.now().plus_ms(5 * 60 * 1_000));
+    until(&browser, &format!("return {lane}.includes('5 min ago')"));
+    assert!(is_marked(&browser));
+}
+
+#[test]
+fn a_page_is_read_once_a_minute_and_only_while_it_is_live_and_seen() {
+    let app = TestApp::start();
+    push(&app, "job-1", "Success");
+    let browser = Browser::at(app.facts.dashboard);
+    browser.run_in_every_page(WATCH);
+    // Timers of a minute wait to be told that it is over.
+    browser.run_in_every_page(
+        "const begin = window.setTimeout;
+         const end = window.clearTimeout;
+         window.minutes = new Map();
+         window.setTimeout = (run, ms, ...all) => {
+             const id = begin(run, ms, ...all);
+             if (ms === 60000) { end(id); window.minutes.set(id, run); }
+             return id;
+         };
+         window.clearTimeout = (id) => { window.minutes.delete(id); end(id); };
+         window.pass = () => {
+             const [id, run] = window.minutes.entries().next().value;
+             window.minutes.delete(id);
+             run();
+         };",
+    );
+    let minutes = "window.minutes.size";
+    browser.open("/jobs");
+    let state = format!("return [{minutes}, window.reads]");
+    assert_eq!(browser.evaluate(&state), serde_json::json!([1, 0]));
+    browser.evaluate("window.pass()");
+    until(&browser, &format!("return {minutes} === 1"));
+    assert_eq!(browser.evaluate(&state), serde_json::json!([1, 1]));
+
+    let click = "document.getElementById('live-switch').click()";
+    browser.evaluate(click);
+    assert_eq!(browser.evaluate(&state), serde_json::json!([0, 1]));
+    browser.evaluate(click);
+    until(&browser, &format!("return {minutes} === 1"));
+
+    let hidden =
+        "Object.defineProperty(document, 'hidden', { get: () => true, configurable: true });
+         document.dispatchEvent(new Event('visibilitychange'))";
+    browser.evaluate(hidden);
+    assert_eq!(browser.evaluate(&format!("return {minutes}")), 0);
 }
 
 #[test]

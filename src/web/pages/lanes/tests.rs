@@ -46,6 +46,7 @@ pub(super) fn frame(language: Language) -> Frame {
         texts: language.texts(),
         now: NOW,
         live_at: None,
+        live_every_ms: 0,
         here: "/x".to_owned(),
     }
 }
