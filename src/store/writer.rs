@@ -94,6 +94,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 struct Round {
     batch: Vec<Command>,
     flushes: Vec<oneshot::Sender<Result<(), WriteError>>>,
+    asked_for_life: Vec<oneshot::Sender<()>>,
 }
 
 impl Writer {
@@ -114,6 +115,12 @@ impl Writer {
         let mut notes_written_at: Option<Instant> = None;
         while let Some(round) = self.next_round(notes_due) {
             self.write(round.batch)?;
+            if !round.asked_for_life.is_empty() {
+                self.files.check()?;
+                for reply in round.asked_for_life {
+                    let _ = reply.send(());
+                }
+            }
             let is_due = notes_due.is_some_and(|due| due <= Instant::now());
             if !round.flushes.is_empty() {
                 self.flush_for(round.flushes)?;
@@ -273,6 +280,7 @@ impl Round {
         match message {
             Message::Command(command) => self.batch.push(command),
             Message::FlushNotes(reply) => self.flushes.push(reply),
+            Message::AskForLife(reply) => self.asked_for_life.push(reply),
             Message::Wake => {}
         }
     }
