@@ -48,6 +48,8 @@ mod live;
 #[cfg(test)]
 mod manager;
 #[cfg(test)]
+mod nginx;
+#[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
 mod outcomes;
