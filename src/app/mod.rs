@@ -118,8 +118,9 @@ const EVENT_EVERY: Duration = Duration::from_secs(1);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long requests under way may take to end when the server stops. With the second before it
-/// (`ending.rs`) and what the writer needs after it, below the 5 s that SMQ and process managers wait.
-const STOP_TIMEOUT_S: u64 = 3;
+/// (`ending.rs`) and what the writer needs after it, below the 5 s that SMQ and process managers wait,
+/// also on a busy machine.
+const STOP_TIMEOUT_S: u64 = 2;
 
 /// Everything, built and bound but not yet serving.
 pub struct App {

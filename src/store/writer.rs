@@ -536,6 +536,25 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_of_life_is_the_writer_s_own_and_none_is_given_once_a_file_is_gone() {
+        let test = fixtures::open();
+        let ask = || {
+            let store = test.store.clone();
+            test.runtime
+                .spawn(async move { store.ask_for_life().await })
+        };
+        let stopped = test.stop_writer();
+        let waiting = ask();
+        test.runtime.block_on(tokio::task::yield_now());
+        assert!(!waiting.is_finished());
+        stopped.go_on();
+        assert_eq!(test.runtime.block_on(waiting).unwrap().ok(), Some(()));
+        std::fs::remove_file(test.path()).unwrap();
+        let error = test.runtime.block_on(ask()).unwrap().unwrap_err();
+        assert!(matches!(error, WriteError::Closed), "{error:?}");
+    }
+
+    #[test]
     fn a_closed_store_has_ended_well_and_takes_nothing() {
         let test = fixtures::open();
         test.store.close();
