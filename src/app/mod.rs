@@ -2,9 +2,10 @@
 //!
 //! The program and its tests start the same way: [`App::build`] binds the ports and opens the
 //! store, [`App::run`] serves until it is told to stop. Stopping goes step by step: those
-//! who listen are let go, no new connections, the requests under way are answered, the writer commits
+//! who listen are let go, no new connections, the requests under way are answered (`ending.rs`), the writer commits
 //! what is in its inbox, the log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
 //!
+//! `sockets.rs` takes ports that are open already, `manager.rs` tells a service manager how we are;
 //! `demo.rs`, `rebuild.rs` and `import.rs` work on a database without any server; `living.rs` serves a made-up
 //! platform.
 
@@ -14,12 +15,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
 use actix_web::{App as ActixApp, HttpServer, rt, web};
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::app::ending::{Connections, Ending, last_answer};
+use crate::app::sockets::Sockets;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::Ingest;
@@ -42,6 +46,10 @@ pub mod import;
 pub mod living;
 pub mod rebuild;
 pub mod scratch;
+pub mod sockets;
+
+mod ending;
+mod manager;
 
 /// What a server holds at most, in number and bytes; tests make it small.
 #[derive(Clone, Copy, Debug)]
@@ -114,9 +122,10 @@ const PAGE_EVERY: Duration = Duration::from_secs(60);
 /// How long a request's head may take to come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long requests under way may take to end when the server stops. With what the writer needs
-/// after it, below the 5 s that SMQ and process managers wait.
-const STOP_TIMEOUT_S: u64 = 3;
+/// How long requests under way may take to end when the server stops. With the second before it
+/// (`ending.rs`) and what the writer needs after it, below the 5 s that SMQ and process managers wait,
+/// also on a busy machine.
+const STOP_TIMEOUT_S: u64 = 2;
 
 /// Everything, built and bound but not yet serving.
 pub struct App {
@@ -124,14 +133,26 @@ pub struct App {
     store: Store,
     live: Arc<Live>,
     state: web::Data<AppState>,
-    servers: Vec<Server>,
+    servers: Servers,
+}
+
+/// What serves, and whom.
+struct Servers {
+    receiver: Server,
+    /// The receiver's.
+    connections: Arc<Connections>,
+    /// `None` if both have one address.
+    dashboard: Option<Server>,
 }
 
 /// What a person or a test wants to know of a server that starts.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub receiver: SocketAddr,
+    /// The receiver's socket was opened by somebody else and stays open when we end.
+    pub receiver_is_handed_over: bool,
     pub dashboard: SocketAddr,
+    pub dashboard_is_handed_over: bool,
     /// The URL to register, with the secret path.
     pub endpoint: String,
     /// The same with the secret hidden.
@@ -146,16 +167,19 @@ pub struct Facts {
 impl App {
     /// Binds the ports, opens the database and makes everything ready to serve.
     pub fn build(config: &Config, clock: &Clock, bounds: Bounds) -> anyhow::Result<App> {
-        let receiver_listener = bind(config.receiver_listen, "receiver.listen")?;
-        let is_one_server =
-            config.dashboard_listen == config.receiver_listen && config.receiver_listen.port() != 0;
-        let dashboard_listener = if is_one_server {
-            None
-        } else {
-            Some(bind(config.dashboard_listen, "dashboard.listen")?)
-        };
-        let receiver = receiver_listener.local_addr()?;
-        let dashboard = match &dashboard_listener {
+        App::build_on(Sockets::none(), config, clock, bounds)
+    }
+
+    /// The same with ports that are open already; `config` has their addresses.
+    pub fn build_on(
+        sockets: Sockets,
+        config: &Config,
+        clock: &Clock,
+        bounds: Bounds,
+    ) -> anyhow::Result<App> {
+        let listeners = sockets.open_others(config)?;
+        let receiver = listeners.receiver.local_addr()?;
+        let dashboard = match &listeners.dashboard {
             Some(listener) => listener.local_addr()?,
             None => receiver,
         };
@@ -170,7 +194,9 @@ impl App {
         };
         let facts = Facts {
             receiver,
+            receiver_is_handed_over: listeners.receiver_is_handed_over,
             dashboard,
+            dashboard_is_handed_over: listeners.dashboard_is_handed_over,
             endpoint: endpoint(config, receiver, first_path),
             masked_endpoint: endpoint(config, receiver, &masked(first_path)),
             dashboard_url: format!("http://{dashboard}"),
@@ -207,7 +233,7 @@ impl App {
             is_test: config.is_try,
         });
         Ok(App {
-            servers: servers(&state, receiver_listener, dashboard_listener)?,
+            servers: servers(&state, listeners.receiver, listeners.dashboard)?,
             facts,
             store,
             live,
@@ -218,10 +244,25 @@ impl App {
     /// Serves until the first wish in `stop` comes, or the writer ends by a fault, which is an
     /// error: a server that cannot write must not look healthy. A second wish leaves at once.
     pub async fn run(self, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
-        let handles: Vec<ServerHandle> = self.servers.iter().map(Server::handle).collect();
-        for server in self.servers {
-            rt::spawn(server);
+        let Servers {
+            receiver,
+            connections,
+            dashboard,
+        } = self.servers;
+        let ending = Ending {
+            live: self.live,
+            store: self.store.clone(),
+            receiver: receiver.handle(),
+            receiver_stays: self.facts.receiver_is_handed_over,
+            connections,
+            dashboard: dashboard.as_ref().map(Server::handle),
+        };
+        rt::spawn(receiver);
+        if let Some(dashboard) = dashboard {
+            rt::spawn(dashboard);
         }
+        manager::tell_ready(&self.facts);
+        rt::spawn(manager::keep_alive(self.store.clone()));
         if self.store.purpose() == Purpose::Record {
             let ingest = Arc::clone(&self.state.ingest);
             rt::spawn(async move { ingest.verifier().warm_up().await });
@@ -234,7 +275,7 @@ impl App {
         // First, since nobody waits for their end.
         self.state.downloads.stop();
         tokio::select! {
-            result = stop_in_order(&self.live, &handles, self.store, fault.is_none()) => result?,
+            result = ending.stop_in_order(fault.is_none()) => result?,
             Some(()) = stop.recv() => bail!("left at once; what was acknowledged is on disk"),
         }
         match fault {
@@ -244,37 +285,20 @@ impl App {
     }
 }
 
-/// Ends what would not end by itself, stops the servers, then the writer. The dashboard first: nothing
-/// waits for it.
-async fn stop_in_order(
-    live: &Live,
-    handles: &[ServerHandle],
-    store: Store,
-    is_graceful: bool,
-) -> anyhow::Result<()> {
-    tracing::info!("stopping: the requests under way are answered first");
-    live.end();
-    for handle in handles.iter().rev() {
-        handle.stop(is_graceful).await;
-    }
-    let closed = tokio::task::spawn_blocking(move || store.close()).await;
-    closed.context("the writer did not end as it should")
-}
-
 /// Builds and runs on a runtime of its own; `ready` is told once the ports are open.
+/// Takes the sockets that a service manager hands over.
 pub fn serve(config: &Config, ready: impl FnOnce(&Facts)) -> anyhow::Result<()> {
+    // Before the runtime, which has threads.
+    let sockets = Sockets::handed_over()?;
+    let config = config
+        .listening_at(sockets.receiver_address()?, sockets.dashboard_address()?)
+        .context("cannot listen on the socket that was handed over")?;
     rt::System::new().block_on(async {
         // Before anything is announced, so that whoever reads that can already stop us.
         let stop = signals()?;
-        let app = App::build(config, &Clock::system(), Bounds::default())?;
+        let app = App::build_on(sockets, &config, &Clock::system(), Bounds::default())?;
         ready(&app.facts);
         app.run(stop).await
-    })
-}
-
-fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).with_context(|| {
-        format!("cannot listen on {address}; give `{key}` an address that is free")
     })
 }
 
@@ -367,24 +391,39 @@ fn servers(
     state: &web::Data<AppState>,
     receiver_listener: TcpListener,
     dashboard_listener: Option<TcpListener>,
-) -> io::Result<Vec<Server>> {
-    match dashboard_listener {
-        None => Ok(vec![server(state, receiver_listener, Role::Both)?]),
-        Some(dashboard_listener) => Ok(vec![
-            server(state, receiver_listener, Role::Receiver)?,
-            server(state, dashboard_listener, Role::Dashboard)?,
-        ]),
-    }
+) -> io::Result<Servers> {
+    let role = match dashboard_listener {
+        None => Role::Both,
+        Some(_) => Role::Receiver,
+    };
+    let connections = Connections::none();
+    let dashboard = dashboard_listener
+        .map(|listener| server(state, listener, Role::Dashboard, &Connections::none()))
+        .transpose()?;
+    Ok(Servers {
+        receiver: server(state, receiver_listener, role, &connections)?,
+        connections,
+        dashboard,
+    })
 }
 
-fn server(state: &web::Data<AppState>, listener: TcpListener, role: Role) -> io::Result<Server> {
+fn server(
+    state: &web::Data<AppState>,
+    listener: TcpListener,
+    role: Role,
+    connections: &Arc<Connections>,
+) -> io::Result<Server> {
     let state = state.clone();
+    let (counted, ended) = (Arc::clone(connections), Arc::clone(connections));
     let connections_max = match role {
         Role::Receiver | Role::Both => CONNECTIONS_MAX,
         Role::Dashboard => CONNECTIONS_MAX / 2,
     };
     let server = HttpServer::new(move || {
-        let app = ActixApp::new().app_data(state.clone());
+        let app = ActixApp::new()
+            .app_data(state.clone())
+            .app_data(web::Data::from(Arc::clone(&ended)))
+            .wrap(from_fn(last_answer));
         match role {
             Role::Receiver => app.default_service(web::to(receiver::receive)),
             Role::Dashboard => app.service(dashboard::scope()),
@@ -394,12 +433,13 @@ fn server(state: &web::Data<AppState>, listener: TcpListener, role: Role) -> io:
                 .service(dashboard::scope()),
         }
     });
-    let server = if role == Role::Receiver {
-        server
-    } else {
-        server.on_connect(Peer::keep)
-    };
     let server = server
+        .on_connect(move |connection, data| {
+            data.insert(counted.count());
+            if role != Role::Receiver {
+                Peer::keep(connection, data);
+            }
+        })
         .disable_signals()
         .workers(WORKERS)
         .max_connections(connections_max / WORKERS)

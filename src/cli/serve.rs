@@ -80,6 +80,16 @@ fn announce(config: &Config, facts: &Facts) {
         say("    with the address under which SMQ reaches this machine in place of the host;");
         say("    set receiver.public_url, and it is shown as it should be registered");
     }
+    for (is_handed_over, name) in [
+        (facts.receiver_is_handed_over, "receiver"),
+        (facts.dashboard_is_handed_over, "dashboard"),
+    ] {
+        if is_handed_over {
+            say(&format!(
+                "socket:               the {name}'s was handed over, so {name}.listen is not used"
+            ));
+        }
+    }
     say(&format!("dashboard:            {}", facts.dashboard_url));
     say(&format!("database:             {database}"));
     say(&format!("listening:            {}", facts.receiver));

@@ -46,6 +46,12 @@ pub(super) fn check(table: &Table, is_try: bool) -> Result<Config, ConfigError> 
     if config.database.as_os_str().is_empty() {
         return Err(wrong("database", "empty", "the path of a file"));
     }
+    check_addresses(&config)?;
+    Ok(config)
+}
+
+/// Checks where `config` listens, which sockets that are handed over may change.
+pub(super) fn check_addresses(config: &Config) -> Result<(), ConfigError> {
     let dashboard = config.dashboard_listen;
     if !dashboard.ip().is_loopback() {
         return Err(wrong(
@@ -55,7 +61,7 @@ pub(super) fn check(table: &Table, is_try: bool) -> Result<Config, ConfigError> 
              reach it through an SSH tunnel",
         ));
     }
-    if !is_try && dashboard == config.receiver_listen && dashboard.port() != 0 {
+    if !config.is_try && dashboard == config.receiver_listen && dashboard.port() != 0 {
         return Err(wrong(
             "dashboard.listen",
             dashboard,
@@ -63,14 +69,14 @@ pub(super) fn check(table: &Table, is_try: bool) -> Result<Config, ConfigError> 
              the pages, which have no login yet",
         ));
     }
-    if is_try && !config.receiver_listen.ip().is_loopback() {
+    if config.is_try && !config.receiver_listen.ip().is_loopback() {
         return Err(wrong(
             "receiver.listen",
             config.receiver_listen,
             "a loopback address with --try, since anybody who has the test key gets in",
         ));
     }
-    Ok(config)
+    Ok(())
 }
 
 pub(super) fn wrong(key: &str, value: impl fmt::Display, expected: &'static str) -> ConfigError {

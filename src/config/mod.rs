@@ -176,6 +176,22 @@ impl Config {
         }
         check::check(&table, is_try)
     }
+
+    /// The same with what listens where other sockets do, by the same rules; `None` leaves an address
+    /// as it is.
+    pub fn listening_at(
+        &self,
+        receiver: Option<SocketAddr>,
+        dashboard: Option<SocketAddr>,
+    ) -> Result<Config, ConfigError> {
+        let config = Config {
+            receiver_listen: receiver.unwrap_or(self.receiver_listen),
+            dashboard_listen: dashboard.unwrap_or(self.dashboard_listen),
+            ..self.clone()
+        };
+        check::check_addresses(&config)?;
+        Ok(config)
+    }
 }
 
 fn parse_table(text: &str, path: &Path) -> Result<Table, ConfigError> {

@@ -114,6 +114,8 @@ pub(super) enum Message {
     Command(Command),
     /// Write all notes now.
     FlushNotes(oneshot::Sender<Result<(), WriteError>>),
+    /// Answer, to show that somebody is there.
+    AskForLife(oneshot::Sender<()>),
     /// There are notes to write when it is time.
     Wake,
 }
@@ -158,6 +160,10 @@ impl Inbox {
         reply: oneshot::Sender<Result<(), WriteError>>,
     ) -> Result<(), WriteError> {
         self.put(Message::FlushNotes(reply))
+    }
+
+    pub(super) fn send_ask_for_life(&self, reply: oneshot::Sender<()>) -> Result<(), WriteError> {
+        self.put(Message::AskForLife(reply))
     }
 
     /// Wakes a writer that is waiting for a command. If there is no room, it is awake.

@@ -385,6 +385,14 @@ impl Store {
         answer.await.map_err(|_| WriteError::Closed)?
     }
 
+    /// Returns once the writer has come to this, behind whatever was waiting, and has found its files
+    /// where they were. Not bounded in time.
+    pub async fn ask_for_life(&self) -> Result<(), WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.inbox.send_ask_for_life(reply)?;
+        answer.await.map_err(|_| WriteError::Closed)
+    }
+
     /// Asks the writer, and waits no longer than a sender of pushes would.
     async fn ask<T, R>(&self, bytes: usize, what: T, how: How<T, R>) -> Result<R, WriteError>
     where

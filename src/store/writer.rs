@@ -94,6 +94,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 struct Round {
     batch: Vec<Command>,
     flushes: Vec<oneshot::Sender<Result<(), WriteError>>>,
+    asked_for_life: Vec<oneshot::Sender<()>>,
 }
 
 impl Writer {
@@ -114,6 +115,12 @@ impl Writer {
         let mut notes_written_at: Option<Instant> = None;
         while let Some(round) = self.next_round(notes_due) {
             self.write(round.batch)?;
+            if !round.asked_for_life.is_empty() {
+                self.files.check()?;
+                for reply in round.asked_for_life {
+                    let _ = reply.send(());
+                }
+            }
             let is_due = notes_due.is_some_and(|due| due <= Instant::now());
             if !round.flushes.is_empty() {
                 self.flush_for(round.flushes)?;
@@ -273,6 +280,7 @@ impl Round {
         match message {
             Message::Command(command) => self.batch.push(command),
             Message::FlushNotes(reply) => self.flushes.push(reply),
+            Message::AskForLife(reply) => self.asked_for_life.push(reply),
             Message::Wake => {}
         }
     }
@@ -525,6 +533,25 @@ mod tests {
         stopped.go_on();
         test.store.close();
         assert_eq!(ids(&test.store), [Some("m1".to_owned())]);
+    }
+
+    #[test]
+    fn a_sign_of_life_is_the_writer_s_own_and_none_is_given_once_a_file_is_gone() {
+        let test = fixtures::open();
+        let ask = || {
+            let store = test.store.clone();
+            test.runtime
+                .spawn(async move { store.ask_for_life().await })
+        };
+        let stopped = test.stop_writer();
+        let waiting = ask();
+        test.runtime.block_on(tokio::task::yield_now());
+        assert!(!waiting.is_finished());
+        stopped.go_on();
+        assert_eq!(test.runtime.block_on(waiting).unwrap().ok(), Some(()));
+        std::fs::remove_file(test.path()).unwrap();
+        let error = test.runtime.block_on(ask()).unwrap().unwrap_err();
+        assert!(matches!(error, WriteError::Closed), "{error:?}");
     }
 
     #[test]

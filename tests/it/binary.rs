@@ -21,9 +21,9 @@ use crate::http::{self, Connection};
 
 /// A running `mpsink serve --try`; killed when dropped.
 pub(crate) struct Server {
-    child: Child,
+    pub(crate) child: Child,
     /// What it printed until it listened.
-    printed: Vec<String>,
+    pub(crate) printed: Vec<String>,
     pub(crate) receiver: SocketAddr,
     pub(crate) dashboard: SocketAddr,
     pub(crate) target: String,
@@ -39,7 +39,7 @@ const FREE_PORTS: [&str; 4] = [
 /// Keeps a server that records real pushes from fetching the real certificate.
 const NO_NETWORK: &str = "[verify]\ncertificate_urls = [\"http://127.0.0.1/\"]\n";
 
-fn mpsink(folder: &Path) -> Command {
+pub(crate) fn mpsink(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mpsink"));
     command.current_dir(folder).stdin(Stdio::null());
     command
@@ -67,7 +67,8 @@ impl Server {
     }
 
     fn start_at(folder: &Path, arguments: &[&str], listen: [&str; 2]) -> Server {
-        let mut child = mpsink(folder)
+        let mut command = mpsink(folder);
+        command
             .arg("serve")
             .args(arguments)
             .args([
@@ -76,10 +77,13 @@ impl Server {
                 "--dashboard-listen",
                 listen[1],
             ])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::inherit());
+        Server::spawn(command)
+    }
+
+    /// Runs what runs a server, and waits until it listens.
+    pub(crate) fn spawn(mut command: Command) -> Server {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut printed = Vec::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();

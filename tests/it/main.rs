@@ -8,6 +8,8 @@
 )]
 
 #[cfg(test)]
+mod activation;
+#[cfg(test)]
 mod app;
 #[cfg(test)]
 mod binary;
@@ -45,6 +47,10 @@ mod lanes;
 mod lists;
 #[cfg(test)]
 mod live;
+#[cfg(test)]
+mod manager;
+#[cfg(test)]
+mod nginx;
 #[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
