@@ -30,6 +30,7 @@ use crate::signature::{TEST_CERTIFICATE_URL, Verifier, VerifierOptions};
 use crate::store::Store;
 use crate::store::lock::Running;
 use crate::store::options::{Purpose, StoreOptions};
+use crate::web::access::{Access, AccessBounds};
 use crate::web::dashboard;
 use crate::web::downloads::Downloads;
 use crate::web::live::{Live, LiveOptions};
@@ -60,6 +61,8 @@ pub struct Bounds {
     /// Lists being downloaded at once: as many as there are readers, which each uses only now and
     /// then, so that pages still find one.
     pub downloads: usize,
+    /// What logging in to the dashboard may take.
+    pub access: AccessBounds,
     /// How long a download waits for a reader that takes nothing. The kernel buffers megabytes and
     /// asks for more when much of it is gone, so this waits for lines of some ten kilobytes a second.
     pub download_stall: Duration,
@@ -78,6 +81,7 @@ impl Default for Bounds {
                 event_every: EVENT_EVERY,
             },
             downloads: 4,
+            access: AccessBounds::default(),
             download_stall: Duration::from_secs(120),
         }
     }
@@ -131,7 +135,7 @@ pub struct Facts {
     pub endpoint: String,
     /// The same with the secret hidden.
     pub masked_endpoint: String,
-    /// The dashboard's URL, without a slash at its end.
+    /// The dashboard's URL for a program on this machine, without a slash at its end.
     pub dashboard_url: String,
     /// Absolute.
     pub database: PathBuf,
@@ -168,7 +172,7 @@ impl App {
             dashboard,
             endpoint: endpoint(config, receiver, first_path),
             masked_endpoint: endpoint(config, receiver, &masked(first_path)),
-            dashboard_url: format!("http://{dashboard}"),
+            dashboard_url: format!("http://{}{}", reachable(dashboard), config.base_path),
             database: std::path::absolute(&config.database)?,
             database_is_new: opened.is_new,
         };
@@ -197,7 +201,15 @@ impl App {
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             has_public_url: config.public_url.is_some(),
-            control_key,
+            access: Access::new(
+                config.access.clone(),
+                bounds.access,
+                &control_key,
+                random_bytes()?,
+                clock.clone(),
+            ),
+            trusted_proxies: config.trusted_proxies.clone(),
+            base_path: config.base_path.clone(),
             zone: config.timezone,
             is_test: config.is_try,
         });
@@ -406,9 +418,13 @@ fn server(state: &web::Data<AppState>, listener: TcpListener, role: Role) -> io:
 }
 
 fn random_hex() -> anyhow::Result<String> {
-    let mut bytes = [0; 16];
+    Ok(format!("{:032x}", u128::from_be_bytes(random_bytes()?)))
+}
+
+fn random_bytes<const LENGTH: usize>() -> anyhow::Result<[u8; LENGTH]> {
+    let mut bytes = [0; LENGTH];
     getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+    Ok(bytes)
 }
 
 /// Returns a wish to stop for each SIGINT and SIGTERM from now on.
