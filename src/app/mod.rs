@@ -201,13 +201,7 @@ impl App {
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             has_public_url: config.public_url.is_some(),
-            access: Access::new(
-                config.access.clone(),
-                bounds.access,
-                &control_key,
-                random_bytes()?,
-                clock.clone(),
-            ),
+            access: access(config, clock, bounds, &control_key)?,
             trusted_proxies: config.trusted_proxies.clone(),
             base_path: config.base_path.clone(),
             zone: config.timezone,
@@ -301,6 +295,22 @@ fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions
         workflows: config.workflows.clone(),
         clock: clock.clone(),
     }
+}
+
+/// The key for what is remembered is new at each start.
+fn access(
+    config: &Config,
+    clock: &Clock,
+    bounds: Bounds,
+    control_key: &str,
+) -> anyhow::Result<Access> {
+    Ok(Access::new(
+        config.access.clone(),
+        bounds.access,
+        control_key,
+        random_bytes()?,
+        clock.clone(),
+    ))
 }
 
 fn verifier_options(

@@ -14,6 +14,7 @@ const PREFIX: &str = "MPSINK_";
 const FILE_SUFFIX: &str = "_FILE";
 
 /// One key of the configuration.
+#[derive(Clone, Copy)]
 pub(super) struct Key {
     /// With its section: `receiver.listen`.
     pub(super) name: &'static str,

@@ -81,108 +81,110 @@ fn an_unknown_key_names_the_nearest_one() {
     );
 }
 
+/// A configuration, and what is said of it.
+const WRONG: &[(&str, &str)] = &[
+    ("database = 3", "`database` is `3`, but must be a string"),
+    (
+        "[receiver]\nlisten = \"8080\"",
+        "`receiver.listen` is `8080`",
+    ),
+    (
+        "[receiver]\npublic_url = \"mps.example.com\"",
+        "such as https://mps.example.com",
+    ),
+    (
+        "[dashboard]\nlisten = \"0.0.0.0:8081\"",
+        "give dashboard.users (`mpsink config hash-password`) or dashboard.tokens",
+    ),
+    (
+        "database = \"\"",
+        "`database` is ``, but must be the path of a file",
+    ),
+    ("database = \"data/\"", "not of a folder"),
+    ("trusted_proxies = \"10.0.0.1\"", "a list of IP addresses"),
+    (
+        "trusted_proxies = [\"proxy\"]",
+        "`trusted_proxies` is `proxy`",
+    ),
+    ("trusted_proxies = [\"10.0.0.0/33\"]", "`10.0.0.0/33`"),
+    ("trusted_proxies = [10]", "`trusted_proxies` is `10`"),
+    (
+        "[receiver]\nlisten = 8080",
+        "`8080`, but must be a string in quotes",
+    ),
+    (
+        "[dashboard]\nlisten = \"localhost:8081\"",
+        "an IP address and a port",
+    ),
+    (
+        "[dashboard]\nbase_path = \"mpsink\"",
+        "`dashboard.base_path` is `mpsink`",
+    ),
+    ("[dashboard]\nbase_path = \"/a b\"", "such as /mpsink"),
+    ("[dashboard]\ntimezone = \"CET+1\"", "IANA"),
+    ("[dashboard]\nusers = []", "a table of names and hashes"),
+    (
+        "[dashboard.users]\n\"a b\" = \"x\"",
+        "`dashboard.users` is `a b`",
+    ),
+    (
+        "[dashboard.users]\nanna = \"x\"",
+        "`dashboard.users.anna` is `•••`",
+    ),
+    (
+        "[dashboard.users]\nanna = 7",
+        "an argon2 hash, as `mpsink config hash-password`",
+    ),
+    ("[dashboard]\ntokens = \"x\"", "`dashboard.tokens` is `•••`"),
+    (
+        "[dashboard]\ntokens = [\"x\"]",
+        "SHA-256 digests of 64 hex digits",
+    ),
+    ("[verify]\ndate_window = \"15\"", "such as 90s, 15m or 1h"),
+    ("[verify]\ndate_window = \"25h\"", "a time up to 24h"),
+    ("[verify]\ncertificate_urls = []", "a list of URLs"),
+    ("[verify]\ncertificate_urls = [\"ftp://x/\"]", "`ftp://x/`"),
+    (
+        "[verify]\nproxy = \"proxy\"",
+        "such as http://proxy.example.com",
+    ),
+    (
+        "[[source]]\npaths = [\"no slash\"]",
+        "a path as SMQ sends it",
+    ),
+    (
+        "[[source]]\npaths = [\"/a\"]\n[[source]]\npaths = [\"/b\"]",
+        "two sources",
+    ),
+    (
+        "[[source]]\nname = \"a\"\npaths = [\"/a\"]\n[[source]]\nname = \"b\"\npaths = [\"/a\"]",
+        "a path of one source only",
+    ),
+    ("[[receiver]]\nlisten = \"127.0.0.1:0\"", "single brackets"),
+    ("[source]\npaths = [\"/a\"]", "double brackets"),
+    ("receiver = 3", "single brackets"),
+    ("[[source]]\nowners = [123]", "value of the wrong kind"),
+    ("[[source]]\nowners = [\"123 \"]", "an account id"),
+    (
+        "[[source]]\npaths = [\"/a\", \"/a\"]",
+        "a path of one source only",
+    ),
+    ("[[queue]]\ntopics = [\"t\"]", "`queue.name`"),
+    ("[[queue]]\nname = \"q\"", "`queue.topics`"),
+    ("[[workflow]]\nname = \"w\"", "`workflow.id`"),
+    (
+        "[[workflow]]\nid = \"w\"\n[[workflow]]\nid = \"w\"",
+        "another one for each workflow",
+    ),
+    (
+        "[[workflow]]\nid = \"w\"\nstale_after = \"soon\"",
+        "`workflow.stale_after` is `soon`",
+    ),
+];
+
 #[test]
 fn a_wrong_value_names_key_value_and_what_would_be_right() {
-    let cases = [
-        ("database = 3", "`database` is `3`, but must be a string"),
-        (
-            "[receiver]\nlisten = \"8080\"",
-            "`receiver.listen` is `8080`",
-        ),
-        (
-            "[receiver]\npublic_url = \"mps.example.com\"",
-            "such as https://mps.example.com",
-        ),
-        (
-            "[dashboard]\nlisten = \"0.0.0.0:8081\"",
-            "give dashboard.users (`mpsink config hash-password`) or dashboard.tokens",
-        ),
-        (
-            "database = \"\"",
-            "`database` is ``, but must be the path of a file",
-        ),
-        ("database = \"data/\"", "not of a folder"),
-        ("trusted_proxies = \"10.0.0.1\"", "a list of IP addresses"),
-        (
-            "trusted_proxies = [\"proxy\"]",
-            "`trusted_proxies` is `proxy`",
-        ),
-        ("trusted_proxies = [\"10.0.0.0/33\"]", "`10.0.0.0/33`"),
-        ("trusted_proxies = [10]", "`trusted_proxies` is `10`"),
-        (
-            "[receiver]\nlisten = 8080",
-            "`8080`, but must be a string in quotes",
-        ),
-        (
-            "[dashboard]\nlisten = \"localhost:8081\"",
-            "an IP address and a port",
-        ),
-        (
-            "[dashboard]\nbase_path = \"mpsink\"",
-            "`dashboard.base_path` is `mpsink`",
-        ),
-        ("[dashboard]\nbase_path = \"/a b\"", "such as /mpsink"),
-        ("[dashboard]\ntimezone = \"CET+1\"", "IANA"),
-        ("[dashboard]\nusers = []", "a table of names and hashes"),
-        (
-            "[dashboard.users]\n\"a b\" = \"x\"",
-            "`dashboard.users` is `a b`",
-        ),
-        (
-            "[dashboard.users]\nanna = \"x\"",
-            "`dashboard.users.anna` is `•••`",
-        ),
-        (
-            "[dashboard.users]\nanna = 7",
-            "an argon2 hash, as `mpsink config hash-password`",
-        ),
-        ("[dashboard]\ntokens = \"x\"", "`dashboard.tokens` is `•••`"),
-        (
-            "[dashboard]\ntokens = [\"x\"]",
-            "SHA-256 digests of 64 hex digits",
-        ),
-        ("[verify]\ndate_window = \"15\"", "such as 90s, 15m or 1h"),
-        ("[verify]\ndate_window = \"25h\"", "a time up to 24h"),
-        ("[verify]\ncertificate_urls = []", "a list of URLs"),
-        ("[verify]\ncertificate_urls = [\"ftp://x/\"]", "`ftp://x/`"),
-        (
-            "[verify]\nproxy = \"proxy\"",
-            "such as http://proxy.example.com",
-        ),
-        (
-            "[[source]]\npaths = [\"no slash\"]",
-            "a path as SMQ sends it",
-        ),
-        (
-            "[[source]]\npaths = [\"/a\"]\n[[source]]\npaths = [\"/b\"]",
-            "two sources",
-        ),
-        (
-            "[[source]]\nname = \"a\"\npaths = [\"/a\"]\n[[source]]\nname = \"b\"\npaths = [\"/a\"]",
-            "a path of one source only",
-        ),
-        ("[[receiver]]\nlisten = \"127.0.0.1:0\"", "single brackets"),
-        ("[source]\npaths = [\"/a\"]", "double brackets"),
-        ("receiver = 3", "single brackets"),
-        ("[[source]]\nowners = [123]", "value of the wrong kind"),
-        ("[[source]]\nowners = [\"123 \"]", "an account id"),
-        (
-            "[[source]]\npaths = [\"/a\", \"/a\"]",
-            "a path of one source only",
-        ),
-        ("[[queue]]\ntopics = [\"t\"]", "`queue.name`"),
-        ("[[queue]]\nname = \"q\"", "`queue.topics`"),
-        ("[[workflow]]\nname = \"w\"", "`workflow.id`"),
-        (
-            "[[workflow]]\nid = \"w\"\n[[workflow]]\nid = \"w\"",
-            "another one for each workflow",
-        ),
-        (
-            "[[workflow]]\nid = \"w\"\nstale_after = \"soon\"",
-            "`workflow.stale_after` is `soon`",
-        ),
-    ];
-    for (text, expected) in cases {
+    for (text, expected) in WRONG {
         let error = error(text);
         assert!(error.contains(expected), "{text}: {error}");
     }

@@ -340,7 +340,7 @@ mod tests {
             r#"" href="/x"#,
             r#" href="/x" src="/y" action="/z""#,
             "' href='/x'",
-            r#"href=&quot;/x"#,
+            "href=&quot;/x",
         ] {
             let html = Hostile { text }.render().unwrap();
             assert_eq!(base().put_into_html(&html), html);

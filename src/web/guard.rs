@@ -17,7 +17,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, web};
 use chrono_tz::Tz;
 
 use crate::clock::Timestamp;
@@ -127,7 +127,8 @@ pub async fn guard(
     };
     let mut response = match refused {
         None => next.call(request).await?.map_into_boxed_body(),
-        Some(error) => request.into_response(HttpResponse::from_error(error)),
+        // Keeps the error for what follows, which `into_response` would drop.
+        Some(error) => request.error_response(error),
     };
     let trouble = response.response().error();
     if let Some(page_error) = trouble.and_then(|error| error.as_error::<PageError>()) {

@@ -39,7 +39,7 @@ const FREE_PORTS: [&str; 4] = [
 /// Keeps a server that records real pushes from fetching the real certificate.
 const NO_NETWORK: &str = "[verify]\ncertificate_urls = [\"http://127.0.0.1/\"]\n";
 
-fn mpsink(folder: &Path) -> Command {
+pub(crate) fn mpsink(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mpsink"));
     command.current_dir(folder).stdin(Stdio::null());
     command
@@ -62,7 +62,7 @@ impl Server {
         Server::start_with(folder, &["--try"])
     }
 
-    fn start_with(folder: &Path, arguments: &[&str]) -> Server {
+    pub(crate) fn start_with(folder: &Path, arguments: &[&str]) -> Server {
         Server::start_at(folder, arguments, ["127.0.0.1:0", "127.0.0.1:0"])
     }
 
@@ -96,9 +96,10 @@ impl Server {
         let endpoint = value("endpoint to register:");
         let path_at = endpoint.match_indices('/').nth(2).unwrap().0;
         let dashboard = value("dashboard:");
+        let dashboard = dashboard.trim_start_matches("http://").split('/').next();
         Server {
             receiver: value("listening:").parse().unwrap(),
-            dashboard: dashboard.trim_start_matches("http://").parse().unwrap(),
+            dashboard: dashboard.unwrap().parse().unwrap(),
             target: endpoint[path_at..].to_owned(),
             child,
             printed,

@@ -8,7 +8,11 @@
 )]
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod app;
+#[cfg(test)]
+mod base_path;
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
@@ -17,6 +21,8 @@ mod bounds;
 mod browser;
 #[cfg(test)]
 mod certificate_host;
+#[cfg(test)]
+mod config_commands;
 #[cfg(test)]
 mod connect;
 #[cfg(test)]

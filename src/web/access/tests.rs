@@ -100,6 +100,7 @@ async fn what_is_wrong_in_whatever_way_is_told_apart_from_nothing_alone() {
     ));
     let right = basic("anna:sesame open");
     let token = format!("Bearer {}", door.token);
+    let short = token.get(..token.len() - 1).unwrap();
     let long = format!("Basic {}", "A".repeat(HEADER_BYTES_MAX));
     let cases: [&[&str]; 17] = [
         &[&basic("anna:sesame")],
@@ -113,7 +114,7 @@ async fn what_is_wrong_in_whatever_way_is_told_apart_from_nothing_alone() {
         &["Basic "],
         &["Basic !!!!"],
         &[&right.replace("Basic", "Digest")],
-        &[&token[.."Bearer ".len() + 63]],
+        &[short],
         &["Bearer "],
         &["Bearer 0123456789abcdef0123456789abcdee"],
         // Two headers, and nobody can tell which of them counts.

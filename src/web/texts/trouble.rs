@@ -117,19 +117,10 @@ fn english_detail(error: &PageError) -> String {
             );
         }
         PageError::LoginNeeded { ways } => return english_ways(*ways).to_owned(),
-        PageError::WrongLogin { ways } => {
-            let how = english_ways(*ways);
-            return format!("The name, the password or the token is not right. {how}");
-        }
-        PageError::OutsideBasePath { base } => {
-            return format!(
-                "Everything here is below {base}/, as dashboard.base_path says: the overview is at \
-                 {base}/. A proxy in front must pass the path on as it is."
-            );
-        }
+        PageError::WrongLogin { ways } => return english_wrong_login(*ways),
+        PageError::OutsideBasePath { base } => return english_outside(base),
         PageError::TooManyLogins => {
-            "As many logins are being checked as this server does at once, perhaps since somebody \
-             tries passwords. Try again in some seconds."
+            "As many logins are being checked as this server does at once. Try again in some seconds."
         }
         PageError::NoSuchPage => {
             "There is nothing at this address. The pages are listed at the top; a detail's \
@@ -237,6 +228,18 @@ fn chinese_detail(error: &PageError) -> String {
         PageError::Unavailable { .. } => "存储暂时无法应答，原因见服务器日志。",
     };
     sentence.to_owned()
+}
+
+fn english_wrong_login(ways: Ways) -> String {
+    let how = english_ways(ways);
+    format!("The name, the password or the token is not right. {how}")
+}
+
+fn english_outside(base: &str) -> String {
+    format!(
+        "Everything here is below {base}/, as dashboard.base_path says: the overview is at {base}/. \
+         A proxy in front must pass the path on as it is."
+    )
 }
 
 fn english_ways(ways: Ways) -> &'static str {
