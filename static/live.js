@@ -12,6 +12,9 @@
   // When the server has no room for one more, the browser gives up; we ask again after this.
   const AGAIN_MS = 10000;
 
+  // Beside this script, whatever path a proxy shows the dashboard under.
+  const address = new URL('../live', document.currentScript.src);
+
   // A connection that is back by then was not missed.
   const LOST_MS = 3000;
 
@@ -65,7 +68,7 @@
     if (source !== null || document.hidden || !isOn()) {
       return;
     }
-    source = new EventSource(`/live?after=${encodeURIComponent(seen)}`);
+    source = new EventSource(`${address}?after=${encodeURIComponent(seen)}`);
     source.addEventListener('open', () => {
       clearTimeout(missing);
       missing = 0;

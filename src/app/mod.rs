@@ -34,6 +34,7 @@ use crate::signature::{TEST_CERTIFICATE_URL, Verifier, VerifierOptions};
 use crate::store::Store;
 use crate::store::lock::Running;
 use crate::store::options::{Purpose, StoreOptions};
+use crate::web::access::{Access, AccessBounds};
 use crate::web::dashboard;
 use crate::web::downloads::Downloads;
 use crate::web::live::{Live, LiveOptions};
@@ -68,6 +69,8 @@ pub struct Bounds {
     /// Lists being downloaded at once: as many as there are readers, which each uses only now and
     /// then, so that pages still find one.
     pub downloads: usize,
+    /// What logging in to the dashboard may take.
+    pub access: AccessBounds,
     /// How long a download waits for a reader that takes nothing. The kernel buffers megabytes and
     /// asks for more when much of it is gone, so this waits for lines of some ten kilobytes a second.
     pub download_stall: Duration,
@@ -87,6 +90,7 @@ impl Default for Bounds {
                 page_every: PAGE_EVERY,
             },
             downloads: 4,
+            access: AccessBounds::default(),
             download_stall: Duration::from_secs(120),
         }
     }
@@ -157,7 +161,7 @@ pub struct Facts {
     pub endpoint: String,
     /// The same with the secret hidden.
     pub masked_endpoint: String,
-    /// The dashboard's URL, without a slash at its end.
+    /// The dashboard's URL for a program on this machine, without a slash at its end.
     pub dashboard_url: String,
     /// Absolute.
     pub database: PathBuf,
@@ -199,7 +203,7 @@ impl App {
             dashboard_is_handed_over: listeners.dashboard_is_handed_over,
             endpoint: endpoint(config, receiver, first_path),
             masked_endpoint: endpoint(config, receiver, &masked(first_path)),
-            dashboard_url: format!("http://{dashboard}"),
+            dashboard_url: format!("http://{}{}", reachable(dashboard), config.base_path),
             database: std::path::absolute(&config.database)?,
             database_is_new: opened.is_new,
         };
@@ -228,7 +232,9 @@ impl App {
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             has_public_url: config.public_url.is_some(),
-            control_key,
+            access: access(config, clock, bounds, &control_key)?,
+            trusted_proxies: config.trusted_proxies.clone(),
+            base_path: config.base_path.clone(),
             zone: config.timezone,
             is_test: config.is_try,
         });
@@ -318,6 +324,22 @@ fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions
         workflows: config.workflows.clone(),
         clock: clock.clone(),
     }
+}
+
+/// The key for what is remembered is new at each start.
+fn access(
+    config: &Config,
+    clock: &Clock,
+    bounds: Bounds,
+    control_key: &str,
+) -> anyhow::Result<Access> {
+    Ok(Access::new(
+        config.access.clone(),
+        bounds.access,
+        control_key,
+        random_bytes()?,
+        clock.clone(),
+    ))
 }
 
 fn verifier_options(
@@ -451,9 +473,13 @@ fn server(
 }
 
 fn random_hex() -> anyhow::Result<String> {
-    let mut bytes = [0; 16];
+    Ok(format!("{:032x}", u128::from_be_bytes(random_bytes()?)))
+}
+
+fn random_bytes<const LENGTH: usize>() -> anyhow::Result<[u8; LENGTH]> {
+    let mut bytes = [0; LENGTH];
     getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+    Ok(bytes)
 }
 
 /// Returns a wish to stop for each SIGINT and SIGTERM from now on.

@@ -17,6 +17,7 @@ use crate::config::{Config, Flags};
 use crate::store::lock;
 
 mod admit;
+mod config;
 mod demo;
 mod export;
 mod import;
@@ -42,6 +43,8 @@ enum Command {
     Push(push::Push),
     /// Check a captured push, and say what would have to differ.
     Verify(verify::Verify),
+    /// Look at the configuration, and make what goes into it.
+    Config(config::ConfigCommand),
     /// Bring held pushes in.
     Admit(admit::Admit),
     /// Show a made-up platform at work: a day of pushes, then some more each minute.
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Serve(command) => serve::run(&command),
         Command::Push(command) => push::run(&command),
         Command::Verify(command) => verify::run(&command),
+        Command::Config(command) => config::run(&command),
         Command::Admit(command) => admit::run(&command),
         Command::Demo(command) => demo::run(&command),
         Command::Export(command) => export::run(&command),
@@ -102,9 +106,18 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Tells a person something beside what was asked for.
+#[expect(clippy::print_stderr, reason = "this is where people are told")]
+fn note(line: &str) {
+    eprintln!("{line}");
+}
+
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("mpsink: {error}");
+    // Several things that are wrong with the configuration are a line each.
+    for line in error.to_string().lines() {
+        eprintln!("mpsink: {line}");
+    }
     for cause in error.chain().skip(1) {
         eprintln!("  because: {cause}");
     }

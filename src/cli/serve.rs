@@ -31,14 +31,20 @@ pub(super) struct Serve {
     public_url: Option<String>,
 }
 
+impl Serve {
+    pub(super) fn flags(&self) -> Flags {
+        Flags {
+            receiver_listen: self.receiver_listen.clone(),
+            dashboard_listen: self.dashboard_listen.clone(),
+            public_url: self.public_url.clone(),
+            is_try: self.is_try,
+            ..self.common.flags()
+        }
+    }
+}
+
 pub(super) fn run(command: &Serve) -> anyhow::Result<ExitCode> {
-    let config = Config::load(Flags {
-        receiver_listen: command.receiver_listen.clone(),
-        dashboard_listen: command.dashboard_listen.clone(),
-        public_url: command.public_url.clone(),
-        is_try: command.is_try,
-        ..command.common.flags()
-    })?;
+    let config = Config::load(command.flags())?;
     start_logging();
     app::serve(&config, |facts| announce(&config, facts))?;
     Ok(ExitCode::SUCCESS)

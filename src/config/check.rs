@@ -7,66 +7,95 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
-use toml::{Table, Value};
+use toml::Value;
 
+use crate::config::keys;
+use crate::config::login::{tokens, users};
+use crate::config::merged::Merged;
 use crate::config::tables::{queues, sources, workflows};
-use crate::config::{Config, ConfigError, DEFAULT_DATABASE, TRY_DATABASE};
-use crate::signature::DEFAULT_CERTIFICATE_URLS;
+use crate::config::{Config, ConfigError, ConfigErrors};
 use crate::signature::urls::UrlPattern;
+use crate::web::access::AccessOptions;
+use crate::web::base_path::BasePath;
+use crate::web::proxies::TrustedProxies;
 
 /// The longest date window that makes sense: SMQ repeats a push for a day at most.
 const DATE_WINDOW_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 
-/// Reads every value of `table`, whose keys are known to be right.
-pub(super) fn check(table: &Table, is_try: bool) -> Result<Config, ConfigError> {
-    let default_database = if is_try {
-        TRY_DATABASE
-    } else {
-        DEFAULT_DATABASE
-    };
-    let receiver_default = if is_try {
-        "127.0.0.1:8080"
-    } else {
-        "0.0.0.0:8080"
-    };
+/// Reads every value, and returns all that is wrong if anything is.
+pub(super) fn check(merged: &Merged) -> Result<Config, ConfigErrors> {
+    let table = &merged.table;
+    let mut problems = Problems::default();
+    let p = &mut problems;
+    // What stands in for a wrong value is never used.
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config {
-        database: PathBuf::from(text(table, "database", default_database)?),
-        receiver_listen: address(table, "receiver.listen", receiver_default)?,
-        public_url: public_url(table)?,
-        sources: sources(table)?,
-        queues: queues(table)?,
-        workflows: workflows(table)?,
-        certificate_urls: certificate_urls(table)?,
-        date_window_ms: date_window(table)?,
-        proxy: proxy(table)?,
-        dashboard_listen: address(table, "dashboard.listen", "127.0.0.1:8081")?,
-        timezone: timezone(table)?,
-        is_try,
+        database: p.or(database(merged), PathBuf::new()),
+        trusted_proxies: p.or(trusted_proxies(merged), TrustedProxies::default()),
+        receiver_listen: p.or(address(merged, "receiver.listen"), nowhere),
+        public_url: p.or(public_url(merged), None),
+        sources: p.or(sources(table), Vec::new()),
+        queues: p.or(queues(table), Vec::new()),
+        workflows: p.or(workflows(table), Vec::new()),
+        certificate_urls: p.or(certificate_urls(merged), Vec::new()),
+        date_window_ms: p.or(date_window(merged), 0),
+        proxy: p.or(proxy(merged), None),
+        dashboard_listen: p.or(address(merged, "dashboard.listen"), nowhere),
+        base_path: p.or(base_path(merged), BasePath::default()),
+        access: AccessOptions {
+            users: users(merged, p),
+            tokens: tokens(merged, p),
+        },
+        timezone: p.or(timezone(merged), Tz::UTC),
+        is_try: merged.is_try,
     };
-    if config.database.as_os_str().is_empty() {
-        return Err(wrong("database", "empty", "the path of a file"));
+    // What goes together is looked at when each for itself is right.
+    if problems.0.is_empty() {
+        problems.or(check_addresses(&config), ());
     }
-    check_addresses(&config)?;
-    Ok(config)
+    if problems.0.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigErrors(problems.0))
+    }
 }
 
-/// Checks where `config` listens, which sockets that are handed over may change.
+/// What was found wrong.
+#[derive(Default)]
+pub(super) struct Problems(Vec<ConfigError>);
+
+impl Problems {
+    /// Returns a value that is right, or notes what is wrong and returns what stands in for it.
+    pub(super) fn or<T>(&mut self, checked: Result<T, ConfigError>, stand_in: T) -> T {
+        checked.unwrap_or_else(|problem| {
+            self.0.push(problem);
+            stand_in
+        })
+    }
+}
+
+/// Where each listener may listen, by what there is to keep strangers out; sockets that are handed
+/// over may change it.
 pub(super) fn check_addresses(config: &Config) -> Result<(), ConfigError> {
     let dashboard = config.dashboard_listen;
-    if !dashboard.ip().is_loopback() {
+    let has_login = !config.access.users.is_empty() || !config.access.tokens.is_empty();
+    if !has_login && !dashboard.ip().is_loopback() {
         return Err(wrong(
             "dashboard.listen",
             dashboard,
-            "a loopback address such as 127.0.0.1:8081, since the dashboard has no login yet; \
-             reach it through an SSH tunnel",
+            "a loopback address such as 127.0.0.1:8081 while nobody can log in; for another one \
+             give dashboard.users (`mpsink config hash-password`) or dashboard.tokens (`mpsink \
+             config new-token`)",
         ));
     }
-    if !config.is_try && dashboard == config.receiver_listen && dashboard.port() != 0 {
+    let is_shared = dashboard == config.receiver_listen && dashboard.port() != 0;
+    if is_shared && !has_login && !config.is_try {
         return Err(wrong(
             "dashboard.listen",
             dashboard,
-            "another address than the receiver's, since whatever passes pushes on to it would show \
-             the pages, which have no login yet",
+            "another address than the receiver's while nobody can log in, since whatever passes \
+             pushes on to it would show the pages; or give dashboard.users (`mpsink config \
+             hash-password`) or dashboard.tokens (`mpsink config new-token`)",
         ));
     }
     if config.is_try && !config.receiver_listen.ip().is_loopback() {
@@ -87,30 +116,77 @@ pub(super) fn wrong(key: &str, value: impl fmt::Display, expected: &'static str)
     }
 }
 
-fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
-    match key.split_once('.') {
-        None => table.get(key),
-        Some((section, key)) => table.get(section)?.as_table()?.get(key),
+/// Returns a value that is a string. What is another one is not shown if the key is secret.
+fn text<'a>(merged: &'a Merged, key: &str) -> Result<&'a str, ConfigError> {
+    match merged.find(key) {
+        None => Ok(""),
+        Some(Value::String(text)) => Ok(text),
+        Some(other) => Err(wrong(key, shown(key, other), "a string in quotes")),
     }
 }
 
-fn text(table: &Table, key: &str, default: &str) -> Result<String, ConfigError> {
-    match find(table, key) {
-        None => Ok(default.to_owned()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(other) => Err(wrong(key, other, "a string in quotes")),
+/// Returns a value that is a list of strings.
+pub(super) fn texts<'a>(
+    merged: &'a Merged,
+    key: &str,
+    expected: &'static str,
+) -> Result<Vec<&'a str>, ConfigError> {
+    match merged.find(key) {
+        None => Ok(Vec::new()),
+        Some(Value::Array(list)) => {
+            let texts = list.iter().map(|value| {
+                let not_text = || wrong(key, shown(key, value), expected);
+                value.as_str().ok_or_else(not_text)
+            });
+            texts.collect()
+        }
+        Some(other) => Err(wrong(key, shown(key, other), expected)),
     }
 }
 
-fn address(table: &Table, key: &str, default: &str) -> Result<SocketAddr, ConfigError> {
-    let text = text(table, key, default)?;
+fn shown(key: &str, value: &Value) -> String {
+    if keys::find(key).is_some_and(|key| key.is_secret) {
+        "•••".to_owned()
+    } else {
+        value.to_string()
+    }
+}
+
+fn database(merged: &Merged) -> Result<PathBuf, ConfigError> {
+    let key = "database";
+    match text(merged, key)? {
+        "" => Err(wrong(key, "", "the path of a file")),
+        path if path.ends_with('/') => Err(wrong(key, path, "the path of a file, not of a folder")),
+        path => Ok(PathBuf::from(path)),
+    }
+}
+
+fn address(merged: &Merged, key: &str) -> Result<SocketAddr, ConfigError> {
+    let text = text(merged, key)?;
     let expected = "an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081";
     text.parse().map_err(|_| wrong(key, text, expected))
 }
 
-fn public_url(table: &Table) -> Result<Option<String>, ConfigError> {
+fn trusted_proxies(merged: &Merged) -> Result<TrustedProxies, ConfigError> {
+    let key = "trusted_proxies";
+    let expected = "a list of IP addresses or ranges of them, such as \"127.0.0.1\", \"10.0.0.0/8\" \
+                    or \"fd00::/8\"";
+    let networks = texts(merged, key, expected)?.into_iter();
+    let networks = networks.map(|text| text.parse().map_err(|_| wrong(key, text, expected)));
+    Ok(TrustedProxies(networks.collect::<Result<_, _>>()?))
+}
+
+fn base_path(merged: &Merged) -> Result<BasePath, ConfigError> {
+    let key = "dashboard.base_path";
+    let text = text(merged, key)?;
+    let expected = "a path of letters, digits, `-`, `.`, `_`, `~` and single slashes that begins \
+                    with one, such as /mpsink";
+    BasePath::parse(text).map_err(|_| wrong(key, text, expected))
+}
+
+fn public_url(merged: &Merged) -> Result<Option<String>, ConfigError> {
     let key = "receiver.public_url";
-    let url = text(table, key, "")?;
+    let url = text(merged, key)?;
     let rest = url
         .strip_prefix("https://")
         .or_else(|| url.strip_prefix("http://"));
@@ -129,46 +205,40 @@ fn public_url(table: &Table) -> Result<Option<String>, ConfigError> {
     }
 }
 
-fn certificate_urls(table: &Table) -> Result<Vec<UrlPattern>, ConfigError> {
+fn certificate_urls(merged: &Merged) -> Result<Vec<UrlPattern>, ConfigError> {
     let key = "verify.certificate_urls";
     let expected = "a list of URLs of scheme, host, and optional port and path, such as \
                     https://mnstest.oss-cn-hangzhou.aliyuncs.com/";
-    let urls = match find(table, key) {
-        None => DEFAULT_CERTIFICATE_URLS.map(str::to_owned).to_vec(),
-        Some(value) => value
-            .clone()
-            .try_into::<Vec<String>>()
-            .map_err(|_| wrong(key, value, expected))?,
-    };
+    let urls = texts(merged, key, expected)?;
     if urls.is_empty() {
         return Err(wrong(key, "[]", expected));
     }
     urls.into_iter()
-        .map(|url| UrlPattern::parse(&url).map_err(|_| wrong(key, url, expected)))
+        .map(|url| UrlPattern::parse(url).map_err(|_| wrong(key, url, expected)))
         .collect()
 }
 
-fn date_window(table: &Table) -> Result<i64, ConfigError> {
+fn date_window(merged: &Merged) -> Result<i64, ConfigError> {
     let key = "verify.date_window";
-    let text = text(table, key, "15m")?;
-    let ms = parse_duration_ms(&text).filter(|ms| (1..=DATE_WINDOW_MS_MAX).contains(ms));
+    let text = text(merged, key)?;
+    let ms = parse_duration_ms(text).filter(|ms| (1..=DATE_WINDOW_MS_MAX).contains(ms));
     ms.ok_or_else(|| wrong(key, text, "a time up to 24h, such as 90s, 15m or 1h"))
 }
 
-fn timezone(table: &Table) -> Result<Tz, ConfigError> {
+fn timezone(merged: &Merged) -> Result<Tz, ConfigError> {
     let key = "dashboard.timezone";
-    let text = text(table, key, "UTC")?;
+    let text = text(merged, key)?;
     let expected = "a name of the IANA time zone database, such as UTC or Asia/Shanghai";
     text.parse().map_err(|_| wrong(key, text, expected))
 }
 
-fn proxy(table: &Table) -> Result<Option<String>, ConfigError> {
+fn proxy(merged: &Merged) -> Result<Option<String>, ConfigError> {
     let key = "verify.proxy";
-    let url = text(table, key, "")?;
+    let url = text(merged, key)?;
     let is_url = url.starts_with("http://") || url.starts_with("https://");
     match url.is_empty() {
         true => Ok(None),
-        false if is_url => Ok(Some(url)),
+        false if is_url => Ok(Some(url.to_owned())),
         // Not shown: it may hold a password.
         false => Err(wrong(
             key,

@@ -12,6 +12,7 @@ use actix_web::{Error, FromRequest, Handler, Resource, Responder, Scope, guard, 
 use crate::store::filters::{
     ActivityFilter, DeliveryFilter, EventFilter, HeldFilter, JobFilter, RunFilter,
 };
+use crate::web::base_path::{enter, leave};
 use crate::web::error::PageError;
 use crate::web::guard::guard as dashboard_guard;
 use crate::web::pages::lanes;
@@ -33,7 +34,9 @@ pub fn scope() -> Scope<
 > {
     web::scope("")
         .wrap(from_fn(dashboard_guard))
+        .wrap(from_fn(leave))
         .wrap(from_fn(represent))
+        .wrap(from_fn(enter))
         .configure(whole_lists)
         .service(reads("/", pages::overview::show))
         .service(reads("/overview.json", pages::overview::show_json))

@@ -37,7 +37,7 @@ pub async fn admit(
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let asker = may_change(request.headers(), &state.control_key)?;
+    let asker = may_change(&request)?;
     let id = row_id(What::Held, &id)?;
     let outcome = state.ingest.admit(id).await;
     let outcome = outcome.map_err(|error| PageError::of_decision(error, id))?;
@@ -67,7 +67,7 @@ pub async fn allow_owner(
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let asker = may_change(request.headers(), &state.control_key)?;
+    let asker = may_change(&request)?;
     let id = row_id(What::Held, &id)?;
     let admitted = state.ingest.allow_owner(id).await;
     let admitted = admitted.map_err(|error| PageError::of_decision(error, id))?;
@@ -82,7 +82,7 @@ pub async fn allow_topic(
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let asker = may_change(request.headers(), &state.control_key)?;
+    let asker = may_change(&request)?;
     let id = row_id(What::Held, &id)?;
     let admitted = state.ingest.allow_topic(id).await;
     let admitted = admitted.map_err(|error| PageError::of_decision(error, id))?;
@@ -97,7 +97,7 @@ pub async fn drop_held(
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let asker = may_change(request.headers(), &state.control_key)?;
+    let asker = may_change(&request)?;
     let id = row_id(What::Held, &id)?;
     let dropped = state.ingest.drop_held(id).await;
     dropped.map_err(|error| PageError::of_decision(error, id))?;
@@ -130,6 +130,6 @@ fn respond(asker: Asker, next: &str, decided: &Decided) -> HttpResponse {
         Asker::Person => HttpResponse::SeeOther()
             .insert_header((header::LOCATION, next))
             .finish(),
-        Asker::Command => HttpResponse::Ok().json(decided),
+        Asker::Command | Asker::Script => HttpResponse::Ok().json(decided),
     }
 }

@@ -17,6 +17,7 @@ use crate::ingest::{Outcome, Trouble};
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::records::Attention;
+use crate::web::access::Ways;
 use crate::web::json;
 use crate::web::lists::QueryError;
 use crate::web::pages::trouble;
@@ -28,6 +29,12 @@ const RETRY_AFTER_S: &str = "2";
 
 /// Seconds after which an export may be tried again: most take less.
 const EXPORT_RETRY_AFTER_S: &str = "10";
+
+/// What makes a browser ask for a name and a password (RFC 7617).
+const BASIC_CHALLENGE: &str = r#"Basic realm="mpsink", charset="UTF-8""#;
+
+/// What tells a program that a token would do (RFC 6750). A browser passes over it.
+const BEARER_CHALLENGE: &str = r#"Bearer realm="mpsink""#;
 
 /// Why the receiver does not answer 204.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -129,6 +136,18 @@ pub enum PageError {
     CrossSite,
     #[error("the key is not that of the running server")]
     WrongKey,
+    /// Nothing says who is asking, and this server wants to know.
+    #[error("the request does not say who is asking")]
+    LoginNeeded { ways: Ways },
+    /// What says who is asking is not right, or cannot be read.
+    #[error("the login is not right")]
+    WrongLogin { ways: Ways },
+    /// As many logins are being checked, or answered slowly, as there may be at once.
+    #[error("too many logins at once")]
+    TooManyLogins,
+    /// A path that does not begin with `dashboard.base_path`.
+    #[error("the address is not below {base}/")]
+    OutsideBasePath { base: String },
     #[error("the held push names no {}", .what.word())]
     NothingToAllow { what: Allowable },
     #[error("a rebuild is under way already")]
@@ -250,7 +269,9 @@ impl PageError {
 
     fn status(&self) -> StatusCode {
         match self {
-            PageError::NoSuchPage | PageError::NotFound { .. } => StatusCode::NOT_FOUND,
+            PageError::NoSuchPage
+            | PageError::NotFound { .. }
+            | PageError::OutsideBasePath { .. } => StatusCode::NOT_FOUND,
             PageError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             PageError::BadQuery(_) => StatusCode::BAD_REQUEST,
             PageError::Ambiguous { .. }
@@ -258,8 +279,10 @@ impl PageError {
             | PageError::RebuildUnderWay => StatusCode::CONFLICT,
             PageError::NotLocal => StatusCode::MISDIRECTED_REQUEST,
             PageError::CrossSite => StatusCode::FORBIDDEN,
-            PageError::WrongKey => StatusCode::UNAUTHORIZED,
-            PageError::TooManyExports => StatusCode::TOO_MANY_REQUESTS,
+            PageError::WrongKey | PageError::LoginNeeded { .. } | PageError::WrongLogin { .. } => {
+                StatusCode::UNAUTHORIZED
+            }
+            PageError::TooManyExports | PageError::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
             PageError::TooManyListeners | PageError::Busy | PageError::Unavailable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -316,7 +339,7 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
     }
     let mut response = HttpResponse::build(error.status());
     match error {
-        PageError::TooManyListeners | PageError::Busy => {
+        PageError::TooManyListeners | PageError::Busy | PageError::TooManyLogins => {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
         }
         PageError::TooManyExports => {
@@ -328,12 +351,21 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
         PageError::WrongKey => {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
+        PageError::LoginNeeded { ways } | PageError::WrongLogin { ways } => {
+            if ways.is_by_password {
+                response.append_header((header::WWW_AUTHENTICATE, BASIC_CHALLENGE));
+            }
+            if ways.is_by_token {
+                response.append_header((header::WWW_AUTHENTICATE, BEARER_CHALLENGE));
+            }
+        }
         PageError::NoSuchPage
         | PageError::NotFound { .. }
         | PageError::BadQuery(_)
         | PageError::Ambiguous { .. }
         | PageError::NotLocal
         | PageError::CrossSite
+        | PageError::OutsideBasePath { .. }
         | PageError::NothingToAllow { .. }
         | PageError::RebuildUnderWay
         | PageError::DiskFull
@@ -368,6 +400,11 @@ mod tests {
     use crate::web::list_filters::JobsQuery;
     use crate::web::texts::Language;
 
+    const BOTH_WAYS: Ways = Ways {
+        is_by_password: true,
+        is_by_token: true,
+    };
+
     fn asked(is_for_program: bool) -> Asked {
         Asked {
             here: "/x".to_owned(),
@@ -396,6 +433,9 @@ mod tests {
             id: "7".to_owned(),
             owners: vec!["1".to_owned(), "2".to_owned()],
         };
+        let outside = PageError::OutsideBasePath {
+            base: "/mpsink".to_owned(),
+        };
         vec![
             (PageError::NoSuchPage, 404),
             (not_found(What::Job), 404),
@@ -412,6 +452,10 @@ mod tests {
             (PageError::NotLocal, 421),
             (PageError::CrossSite, 403),
             (PageError::WrongKey, 401),
+            (PageError::LoginNeeded { ways: BOTH_WAYS }, 401),
+            (PageError::WrongLogin { ways: BOTH_WAYS }, 401),
+            (PageError::TooManyLogins, 429),
+            (outside, 404),
             (
                 PageError::NothingToAllow {
                     what: Allowable::Owner,
@@ -465,6 +509,33 @@ mod tests {
                 assert!(text.contains(&answer.detail.replace('`', "")), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn whoever_has_not_logged_in_is_told_how_and_only_by_what_there_is() {
+        let basic = r#"Basic realm="mpsink", charset="UTF-8""#;
+        let bearer = r#"Bearer realm="mpsink""#;
+        for (is_by_password, is_by_token, expected) in [
+            (true, true, vec![basic, bearer]),
+            (true, false, vec![basic]),
+            (false, true, vec![bearer]),
+        ] {
+            let ways = Ways {
+                is_by_password,
+                is_by_token,
+            };
+            for error in [
+                PageError::LoginNeeded { ways },
+                PageError::WrongLogin { ways },
+            ] {
+                let response = present(&error, &asked(false));
+                let told = response.headers().get_all(header::WWW_AUTHENTICATE);
+                let told: Vec<&str> = told.map(|value| value.to_str().unwrap()).collect();
+                assert_eq!(told, expected, "{error}");
+            }
+        }
+        let response = present(&PageError::TooManyLogins, &asked(true));
+        assert!(response.headers().contains_key(header::RETRY_AFTER));
     }
 
     #[test]

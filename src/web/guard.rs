@@ -1,12 +1,14 @@
-//! What stands before and behind every request to the dashboard, from the first day.
+//! What stands before and behind every request to the dashboard.
 //!
-//! Before: without a login the dashboard answers only what was asked of this machine directly. A
-//! page on the web that the operator visits can make a browser send requests to loopback, under a
-//! name of its own that resolves there (DNS rebinding), and a proxy on the same host would open the
-//! dashboard to everybody. The first shows in `Host`; the second shows in what proxies add, and in
-//! HTTP/1.0, which nginx speaks unless told otherwise. A proxy that hides all of it cannot be told
-//! from a person, so none must be pointed here before there is a login. Behind: the headers that keep a browser from
-//! running, framing, guessing or keeping what is not ours, and errors in the form of their reader.
+//! Before: who asks. With users or tokens that is [`Access`]'s to say. Without a login the dashboard
+//! answers only what was asked of this machine directly. A page on the web that the operator visits
+//! can make a browser send requests to loopback, under a name of its own that resolves there (DNS
+//! rebinding), and a proxy on the same host would open the dashboard to everybody. The first shows in
+//! `Host`; the second shows in what proxies add, and in HTTP/1.0, which nginx speaks unless told
+//! otherwise. A proxy that hides all of it cannot be told from a person, so none must be pointed
+//! here without a login, and `trusted_proxies` makes no difference to that. Behind: the headers that
+//! keep a browser from running, framing, guessing or keeping what is not ours, and errors in the form
+//! of their reader.
 //!
 //! [`may_change`] is the rule for everything that changes something. Reading is not its matter.
 
@@ -15,15 +17,17 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, HttpRequest, web};
 use chrono_tz::Tz;
-use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
 use crate::store::Store;
 use crate::store::records::Attention;
+use crate::web::access::{Access, Login};
+use crate::web::base_path::Outside;
 use crate::web::error::{self, Asked, PageError};
 use crate::web::lists;
+use crate::web::proxies::Client;
 use crate::web::reads::read;
 use crate::web::representation;
 use crate::web::state::AppState;
@@ -71,11 +75,21 @@ pub struct Known;
 /// What answers anybody, whoever asks: process managers and load balancers have no secret.
 const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
+/// Stands in the extensions beside [`Known`]: by what somebody is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KnownBy {
+    /// There is no login, and the request was made on this machine.
+    BeingHere,
+    Login(Login),
+}
+
 /// Who asks for a change, and so how it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
     /// A button of one of our pages.
     Person,
+    /// A program that has a token.
+    Script,
     /// A command on this machine that knows the key.
     Command,
 }
@@ -85,9 +99,8 @@ pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let has_key = request.headers().contains_key(header::AUTHORIZATION);
-    let is_for_program =
-        has_key || representation::is_for_program(request.path(), request.headers());
+    let is_for_program = has_token(request.headers())
+        || representation::is_for_program(request.path(), request.headers());
     let state = request.app_data::<web::Data<AppState>>();
     let is_test = state.is_some_and(|state| state.is_test);
     let zone = state.map_or(Tz::UTC, |state| state.zone);
@@ -107,14 +120,21 @@ pub async fn guard(
     }
     let refresh = lists::refresh_of(request.query_string());
 
-    let is_known = request.version() >= Version::HTTP_11 && is_local(request.headers());
-    if is_known {
-        request.extensions_mut().insert(Known);
-    }
-    let mut response = if is_known || OPEN_PATHS.contains(&request.path()) {
-        next.call(request).await?.map_into_boxed_body()
-    } else {
-        request.into_response(actix_web::HttpResponse::from_error(PageError::NotLocal))
+    let known_by = known_by(&request).await;
+    let is_known = known_by.is_ok();
+    let refused = match known_by {
+        Ok(known_by) => {
+            request.extensions_mut().insert(Known);
+            request.extensions_mut().insert(known_by);
+            outside_base_path(&request)
+        }
+        Err(_) if OPEN_PATHS.contains(&request.path()) => None,
+        Err(error) => Some(error),
+    };
+    let mut response = match refused {
+        None => next.call(request).await?.map_into_boxed_body(),
+        // Keeps the error for what follows, which `into_response` would drop.
+        Some(error) => request.error_response(error),
     };
     let trouble = response.response().error();
     if let Some(page_error) = trouble.and_then(|error| error.as_error::<PageError>()) {
@@ -153,6 +173,53 @@ async fn attention(state: &AppState, asked: &Asked) -> Option<Attention> {
     read(state, Store::attention).await.ok()
 }
 
+/// Finds out who asks.
+async fn known_by(request: &ServiceRequest) -> Result<KnownBy, PageError> {
+    let state = request.app_data::<web::Data<AppState>>();
+    let headers = request.headers();
+    match state.map(|state| &state.access) {
+        Some(access) if access.has_login() => {
+            let sender = client(request.request()).and_then(|client| client.address);
+            access.ask(headers, sender).await.map(KnownBy::Login)
+        }
+        without_login => {
+            if request.version() < Version::HTTP_11 || !is_local(headers) {
+                return Err(PageError::NotLocal);
+            }
+            let is_command =
+                without_login.is_some_and(|access: &Access| access.is_command(headers));
+            Ok(if is_command {
+                KnownBy::Login(Login::Command)
+            } else {
+                KnownBy::BeingHere
+            })
+        }
+    }
+}
+
+/// Only who is known is told where the pages are.
+fn outside_base_path(request: &ServiceRequest) -> Option<PageError> {
+    let extensions = request.extensions();
+    let outside = extensions.get::<Outside>()?;
+    Some(PageError::OutsideBasePath {
+        base: outside.base.to_string(),
+    })
+}
+
+fn has_token(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::AUTHORIZATION);
+    let scheme = given.and_then(|given| given.as_bytes().get(.."bearer ".len()));
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
+}
+
+/// Returns who sent a request, as far as our proxies can be believed. `None` where there is no
+/// state, as in tests of this file.
+pub fn client(request: &HttpRequest) -> Option<Client> {
+    let state = request.app_data::<web::Data<AppState>>()?;
+    let proxies = &state.trusted_proxies;
+    Some(proxies.client(request.peer_addr(), request.headers()))
+}
+
 /// Tells whether a request was made to this machine under one of its own names, by nobody in
 /// between.
 fn is_local(headers: &HeaderMap) -> bool {
@@ -179,40 +246,59 @@ fn is_loopback_host(host: &str) -> bool {
     })
 }
 
-/// Lets a change pass that one of our own pages asks for, or a command that knows `control_key`.
+/// Lets a change pass that one of our own pages asks for, a script, or a command on this machine.
 ///
 /// A browser says with `Sec-Fetch-Site` or `Origin` which site a form stood on, and no page can
-/// change what it says. With neither, nothing is known, and nothing is changed.
-pub fn may_change(headers: &HeaderMap, control_key: &str) -> Result<Asker, PageError> {
-    if let Some(given) = headers.get(header::AUTHORIZATION) {
-        let key = given.as_bytes().strip_prefix(b"Bearer ");
-        let holds = key.is_some_and(|key| is_same_key(key, control_key.as_bytes()));
-        return holds.then_some(Asker::Command).ok_or(PageError::WrongKey);
+/// change what it says. With neither, nothing is known, and nothing is changed. That holds with a
+/// login as well, since browsers send a name and a password along by themselves, whichever site a
+/// form stood on. Nobody sends a token by itself: whoever has one may change things without saying
+/// where it comes from.
+pub fn may_change(request: &HttpRequest) -> Result<Asker, PageError> {
+    let known_by = request.extensions().get::<KnownBy>().copied();
+    let host = client(request).and_then(|client| client.host);
+    changer(known_by, request.headers(), host.as_deref())
+}
+
+fn changer(
+    known_by: Option<KnownBy>,
+    headers: &HeaderMap,
+    host: Option<&str>,
+) -> Result<Asker, PageError> {
+    match known_by {
+        // No guard has let it in.
+        None => return Err(PageError::CrossSite),
+        Some(KnownBy::Login(Login::Command)) => return Ok(Asker::Command),
+        Some(KnownBy::Login(Login::Script)) => return Ok(Asker::Script),
+        // A wrong key is not made good by a right origin.
+        Some(KnownBy::BeingHere) if headers.contains_key(header::AUTHORIZATION) => {
+            return Err(PageError::WrongKey);
+        }
+        Some(KnownBy::BeingHere | KnownBy::Login(Login::Person)) => {}
     }
     let comes_from_us = match headers.get("sec-fetch-site") {
         Some(site) => site.as_bytes() == b"same-origin",
-        None => is_own_origin(headers),
+        None => is_own_origin(headers, host),
     };
     comes_from_us
         .then_some(Asker::Person)
         .ok_or(PageError::CrossSite)
 }
 
-fn is_own_origin(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else {
+/// Compares by host and port. The scheme is left out, since a proxy that speaks https need not say
+/// so.
+fn is_own_origin(headers: &HeaderMap, host: Option<&str>) -> bool {
+    let origin = headers.get(header::ORIGIN);
+    let (Some(origin), Some(host)) = (origin.and_then(|origin| origin.to_str().ok()), host) else {
         return false;
     };
-    let named = origin
-        .strip_prefix("http://")
-        .or_else(|| origin.strip_prefix("https://"));
-    named.is_some_and(|named| named.eq_ignore_ascii_case(host))
-}
-
-/// Compares by digest, so that the time it takes says nothing about the key; no key is the same as
-/// an empty one.
-fn is_same_key(given: &[u8], key: &[u8]) -> bool {
-    !key.is_empty() && Sha256::digest(given) == Sha256::digest(key)
+    let (named, port) = match origin.split_once("://") {
+        Some(("http", named)) => (named, ":80"),
+        Some(("https", named)) => (named, ":443"),
+        _ => return false,
+    };
+    // A browser leaves its scheme's own port out; a proxy may write it.
+    let host = host.strip_suffix(port).unwrap_or(host);
+    named.eq_ignore_ascii_case(host)
 }
 
 #[cfg(test)]
@@ -286,7 +372,7 @@ mod tests {
     #[test]
     fn only_our_own_pages_and_the_key_may_change_something() {
         let host = ("host", "localhost:8081");
-        let cases: [(Pairs<'_>, Option<Asker>); 14] = [
+        let cases: [(Pairs<'_>, Option<Asker>); 13] = [
             (
                 &[host, ("sec-fetch-site", "same-origin")],
                 Some(Asker::Person),
@@ -315,8 +401,7 @@ mod tests {
                 None,
             ),
             (&[host], None),
-            (&[("authorization", "Bearer k3y")], Some(Asker::Command)),
-            (&[("authorization", "Bearer k3Y")], None),
+            (&[host, ("authorization", "Bearer k3Y")], None),
             // A wrong key is not made good by a right origin.
             (
                 &[
@@ -327,8 +412,54 @@ mod tests {
             ),
         ];
         for (pairs, expected) in cases {
-            let given = may_change(&headers(pairs), "k3y").ok();
+            let headers = headers(pairs);
+            let host = headers
+                .get(header::HOST)
+                .and_then(|host| host.to_str().ok());
+            let given = changer(Some(KnownBy::BeingHere), &headers, host).ok();
             assert_eq!(given, expected, "{pairs:?}");
+            // A password, which a browser sends by itself, is not enough either.
+            if !headers.contains_key(header::AUTHORIZATION) {
+                let given = changer(Some(KnownBy::Login(Login::Person)), &headers, host).ok();
+                assert_eq!(given, expected, "{pairs:?}");
+            }
+            assert!(changer(None, &headers, host).is_err(), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_or_the_key_may_change_something_wherever_the_request_comes_from() {
+        let foreign = headers(&[("sec-fetch-site", "cross-site")]);
+        for (login, asker) in [
+            (Login::Script, Asker::Script),
+            (Login::Command, Asker::Command),
+        ] {
+            let given = changer(Some(KnownBy::Login(login)), &foreign, None);
+            assert_eq!(given.unwrap(), asker);
+        }
+    }
+
+    #[test]
+    fn an_origin_is_ours_if_host_and_port_are() {
+        let cases = [
+            ("https://mps.example.com", "mps.example.com", true),
+            ("https://mps.example.com", "mps.example.com:443", true),
+            ("http://mps.example.com", "mps.example.com:80", true),
+            ("https://mps.example.com:8443", "mps.example.com:8443", true),
+            ("https://mps.example.com:8443", "mps.example.com", false),
+            ("https://mps.example.com", "mps.example.com:8443", false),
+            ("http://mps.example.com", "mps.example.com:443", false),
+            ("https://evil.example", "mps.example.com", false),
+            ("ftp://mps.example.com", "mps.example.com", false),
+            ("null", "null", false),
+        ];
+        for (origin, host, expected) in cases {
+            let headers = headers(&[("origin", origin)]);
+            assert_eq!(
+                is_own_origin(&headers, Some(host)),
+                expected,
+                "{origin} {host}"
+            );
         }
     }
 
@@ -352,7 +483,8 @@ mod tests {
         let body = read_body(response).await;
         let text = std::str::from_utf8(&body).unwrap();
         assert!(text.contains("ssh -L"));
-        assert!(!text.contains("good"));
+        // Its own address is on the page, and nothing of what stands there.
+        assert!(!text.replace("/good", "").contains("good"));
         assert_eq!(asked("/good", "localhost").await.status().as_u16(), 200);
     }
 
@@ -385,11 +517,5 @@ mod tests {
                 expected
             );
         }
-    }
-
-    #[test]
-    fn a_server_without_a_key_takes_no_empty_one() {
-        let empty = headers(&[("authorization", "Bearer ")]);
-        assert!(may_change(&empty, "").is_err());
     }
 }

@@ -39,10 +39,10 @@ pub async fn import(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
-    match may_change(request.headers(), &state.control_key)? {
+    match may_change(&request)? {
         Asker::Command => {}
         // No page has a button for it: it names a file on this machine.
-        Asker::Person => return Err(PageError::WrongKey),
+        Asker::Person | Asker::Script => return Err(PageError::WrongKey),
     }
     let given = Given::parse(request.query_string(), KNOWN)?;
     let path = PathBuf::from(given.text("path"));

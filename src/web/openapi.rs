@@ -6,7 +6,7 @@
 
 use std::slice;
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use crate::store::scan_records::Table;
@@ -15,16 +15,33 @@ use crate::web::exports::{filters_of, own_parameters};
 use crate::web::json::respond;
 use crate::web::lists::{Choice, Given};
 use crate::web::schemas;
+use crate::web::state::AppState;
 use crate::web::waiting::WAIT_MAX_S;
 use crate::web::windows::Span;
 
 /// Answers `/openapi.json`.
-pub async fn show(request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, PageError> {
     Given::parse(request.query_string(), &[])?;
-    Ok(respond(&document()))
+    let mut document = document();
+    if let Some(document) = document.as_object_mut() {
+        if !state.base_path.is_root() {
+            let servers = json!([{"url": state.base_path.to_string()}]);
+            document.insert("servers".to_owned(), servers);
+        }
+        if state.access.has_login() {
+            document.insert(
+                "security".to_owned(),
+                json!([{"password": []}, {"token": []}]),
+            );
+        }
+    }
+    Ok(respond(&document))
 }
 
-/// Makes the document.
+/// Makes the document, without what depends on the configuration.
 fn document() -> Value {
     json!({
         "openapi": "3.1.0",
@@ -32,7 +49,7 @@ fn document() -> Value {
             "title": "mpsink",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "What was heard of the jobs of ApsaraVideo Media Processing. Reads only; \
-                            no login, and only requests made to this machine itself are answered. \
+                            without a login only requests made to this machine itself are answered. \
                             A list's own address, such as /jobs, gives the same by Accept.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
@@ -40,6 +57,10 @@ fn document() -> Value {
         "components": {
             "schemas": schemas::schemas(),
             "responses": responses(),
+            "securitySchemes": {
+                "password": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
         },
     })
 }
@@ -190,7 +211,7 @@ fn get(summary: &str, parameters: &[Value], content: &Value, errors: &[&str]) ->
         "304".to_owned(),
         json!({"description": "You have it already"}),
     );
-    for status in ["400", "405", "421", "503"].iter().chain(errors) {
+    for status in ["400", "401", "405", "421", "503"].iter().chain(errors) {
         let name = format!("#/components/responses/{status}");
         responses.insert((*status).to_owned(), json!({"$ref": name}));
     }
@@ -205,6 +226,11 @@ fn responses() -> Value {
             "The address has a parameter that is not right",
             "The parameter is named.",
         ),
+        (
+            401,
+            "Who is asking?",
+            "Log in with your name and password, or send a token.",
+        ),
         (404, "Not found", "Nothing has this id."),
         (405, "Wrong method", "This address answers only GET, HEAD."),
         (
@@ -212,7 +238,7 @@ fn responses() -> Value {
             "Several accounts have this id",
             "Add ?owner= with one of: 1, 2.",
         ),
-        (421, "Only from this machine", "The dashboard has no login."),
+        (421, "Only from this machine", "No login is configured."),
         (
             429,
             "Too many downloads at once",

@@ -46,10 +46,10 @@ pub async fn rebuild(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
-    match may_change(request.headers(), &state.control_key)? {
+    match may_change(&request)? {
         Asker::Command => {}
         // No page has a button for it: it needs a terminal that shows how it goes.
-        Asker::Person => return Err(PageError::WrongKey),
+        Asker::Person | Asker::Script => return Err(PageError::WrongKey),
     }
     let dry_run = is_dry_run(request.query_string())?;
     let rebuild = state.ingest.begin_rebuild();

@@ -13,8 +13,7 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 
 use crate::web::error::PageError;
-use crate::web::guard::may_change;
-use crate::web::state::AppState;
+use crate::web::guard::{client, may_change};
 use crate::web::texts::Language;
 use crate::web::viewer::{KEYS_COOKIE, KEYS_OFF, LANGUAGE_COOKIE, ZONE_COOKIE};
 
@@ -38,10 +37,12 @@ pub struct Settings {
 /// Answers POST `/settings`.
 pub async fn change(
     request: HttpRequest,
-    state: web::Data<AppState>,
     settings: web::Form<Settings>,
 ) -> Result<HttpResponse, PageError> {
-    may_change(request.headers(), &state.control_key)?;
+    may_change(&request)?;
+    // A browser then sends them over https alone.
+    let is_https = client(&request).is_some_and(|client| client.is_https);
+    let kept = |name, value| kept(name, value, is_https);
     let mut response = HttpResponse::SeeOther();
     let language = settings.language.as_deref().and_then(Language::from_tag);
     if let Some(language) = language {
@@ -83,12 +84,13 @@ fn gone(name: &'static str) -> Cookie<'static> {
 }
 
 /// Lax, so that a link from elsewhere opens a page in the chosen language. No script reads it.
-fn kept(name: &'static str, value: &'static str) -> Cookie<'static> {
+fn kept(name: &'static str, value: &'static str, is_https: bool) -> Cookie<'static> {
     Cookie::build(name, value)
         .path("/")
         .max_age(KEPT)
         .same_site(SameSite::Lax)
         .http_only(true)
+        .secure(is_https)
         .finish()
 }
 

@@ -8,8 +8,11 @@ use crate::clock::Clock;
 use crate::ingest::Ingest;
 use crate::notification::source::Source;
 use crate::store::Store;
+use crate::web::access::Access;
+use crate::web::base_path::BasePath;
 use crate::web::downloads::Downloads;
 use crate::web::live::Live;
+use crate::web::proxies::TrustedProxies;
 use crate::web::receiver::{InFlight, Paths};
 
 /// The one state of both servers.
@@ -27,8 +30,12 @@ pub struct AppState {
     pub endpoint: String,
     /// The host in it is configured, and not only what this machine calls itself.
     pub has_public_url: bool,
-    /// What commands on this machine send as `Authorization: Bearer …`; new at each start.
-    pub control_key: String,
+    /// Who may read and change what is here.
+    pub access: Access,
+    /// Whose word about a request's sender counts.
+    pub trusted_proxies: TrustedProxies,
+    /// What the dashboard's addresses begin with for whoever asks.
+    pub base_path: BasePath,
     /// The zone of times on pages, for viewers who have chosen none.
     pub zone: Tz,
     /// The database holds test pushes, and every page says so.

@@ -62,7 +62,7 @@ impl Server {
         Server::start_with(folder, &["--try"])
     }
 
-    fn start_with(folder: &Path, arguments: &[&str]) -> Server {
+    pub(crate) fn start_with(folder: &Path, arguments: &[&str]) -> Server {
         Server::start_at(folder, arguments, ["127.0.0.1:0", "127.0.0.1:0"])
     }
 
@@ -100,9 +100,10 @@ impl Server {
         let endpoint = value("endpoint to register:");
         let path_at = endpoint.match_indices('/').nth(2).unwrap().0;
         let dashboard = value("dashboard:");
+        let dashboard = dashboard.trim_start_matches("http://").split('/').next();
         Server {
             receiver: value("listening:").parse().unwrap(),
-            dashboard: dashboard.trim_start_matches("http://").parse().unwrap(),
+            dashboard: dashboard.unwrap().parse().unwrap(),
             target: endpoint[path_at..].to_owned(),
             child,
             printed,

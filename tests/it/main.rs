@@ -8,9 +8,13 @@
 )]
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod activation;
 #[cfg(test)]
 mod app;
+#[cfg(test)]
+mod base_path;
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
@@ -19,6 +23,8 @@ mod bounds;
 mod browser;
 #[cfg(test)]
 mod certificate_host;
+#[cfg(test)]
+mod config_commands;
 #[cfg(test)]
 mod connect;
 #[cfg(test)]

@@ -70,6 +70,12 @@ pub(crate) struct Page {
 /// that is not understood, a duplicate, and what is asked for in vain.
 pub(crate) fn full() -> Site {
     let app = TestApp::start();
+    fill(&app);
+    Site::of(app)
+}
+
+/// Pushes something of everything.
+pub(crate) fn fill(app: &TestApp) {
     for sample in SAMPLES {
         let mut content = app.content(Format::Json, sample.message);
         content.topic = sample.topic.to_owned();
@@ -91,7 +97,6 @@ pub(crate) fn full() -> Site {
     let mut stray = app.signed(&content);
     stray.target = "/notifications/elsewhere".to_owned();
     assert_eq!(app.send(&stray).status, 404);
-    Site::of(app)
 }
 
 /// A site where nothing has ever arrived.

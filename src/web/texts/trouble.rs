@@ -5,6 +5,7 @@
 //! its reasons, since it is part of what SMQ shows.
 
 use crate::ingest::decide::Allowable;
+use crate::web::access::Ways;
 use crate::web::error::{PageError, What};
 use crate::web::lists::{Choice, Expected, QueryError};
 
@@ -55,6 +56,10 @@ fn english_title(error: &PageError) -> &'static str {
         PageError::NotLocal => "Only from this machine",
         PageError::CrossSite => "Not from this page",
         PageError::WrongKey => "Wrong key",
+        PageError::LoginNeeded { .. } => "Who is asking?",
+        PageError::WrongLogin { .. } => "Wrong login",
+        PageError::TooManyLogins => "Too many logins at once",
+        PageError::OutsideBasePath { .. } => "Not at this address",
         PageError::NothingToAllow { .. } => "Nothing to allow",
         PageError::RebuildUnderWay => "Under way already",
         PageError::TooManyListeners => "Too many are waiting",
@@ -75,6 +80,10 @@ fn chinese_title(error: &PageError) -> &'static str {
         PageError::NotLocal => "只允许从本机访问",
         PageError::CrossSite => "请求不是来自本站页面",
         PageError::WrongKey => "密钥不正确",
+        PageError::LoginNeeded { .. } => "请先登录",
+        PageError::WrongLogin { .. } => "登录信息不正确",
+        PageError::TooManyLogins => "同时登录过多",
+        PageError::OutsideBasePath { .. } => "地址不对",
         PageError::NothingToAllow { .. } => "没有可以允许的对象",
         PageError::RebuildUnderWay => "已在进行中",
         PageError::TooManyListeners => "等待者过多",
@@ -107,15 +116,22 @@ fn english_detail(error: &PageError) -> String {
                 "This held push names no {what} that could be allowed; admit it alone."
             );
         }
+        PageError::LoginNeeded { ways } => return english_ways(*ways).to_owned(),
+        PageError::WrongLogin { ways } => return english_wrong_login(*ways),
+        PageError::OutsideBasePath { base } => return english_outside(base),
+        PageError::TooManyLogins => {
+            "As many logins are being checked as this server does at once. Try again in some seconds."
+        }
         PageError::NoSuchPage => {
             "There is nothing at this address. The pages are listed at the top; a detail's \
              address ends in its id."
         }
         PageError::NotLocal => {
-            "The dashboard has no login, so it answers only requests made directly to \
+            "No login is configured, so the dashboard answers only requests made directly to \
              localhost, 127.0.0.1 or [::1], and none that a proxy passed on. From another \
              machine, use a tunnel: ssh -L 8081:127.0.0.1:8081 and the server's name, then \
-             open http://127.0.0.1:8081/."
+             open http://127.0.0.1:8081/. For a proxy, give dashboard.users or dashboard.tokens; \
+             `mpsink config hash-password` and `mpsink config new-token` make them."
         }
         PageError::CrossSite => {
             "Changes are taken only from the buttons of these pages. Open the page again and \
@@ -171,13 +187,27 @@ fn chinese_detail(error: &PageError) -> String {
             };
             return format!("这条待审推送没有给出可以允许的{what}，只能单独放行它。");
         }
+        PageError::LoginNeeded { ways } => return chinese_ways(*ways).to_owned(),
+        PageError::WrongLogin { ways } => {
+            let how = chinese_ways(*ways);
+            return format!("用户名、密码或令牌不正确。{how}");
+        }
+        PageError::OutsideBasePath { base } => {
+            return format!(
+                "按 dashboard.base_path 的设置，所有页面都在 {base}/ 之下，总览在 \
+                 {base}/。前面的代理必须原样传递路径。"
+            );
+        }
+        PageError::TooManyLogins => "正在验证的登录已达上限，可能有人在试密码。请几秒后重试。",
         PageError::NoSuchPage => {
             "此地址上没有内容。页面顶部列有全部页面；详情页的地址以其 ID 结尾。"
         }
         PageError::NotLocal => {
-            "控制台没有登录功能，因此只回应直接发给 localhost、127.0.0.1 或 [::1] \
+            "没有配置登录，因此控制台只回应直接发给 localhost、127.0.0.1 或 [::1] \
              的请求，不回应经代理转发的请求。从其他机器访问请使用隧道：ssh -L \
-             8081:127.0.0.1:8081 加服务器名，然后打开 http://127.0.0.1:8081/。"
+             8081:127.0.0.1:8081 加服务器名，然后打开 \
+             http://127.0.0.1:8081/。如要经代理访问，请设置 dashboard.users 或 \
+             dashboard.tokens，可用 mpsink config hash-password 和 mpsink config new-token 生成。"
         }
         PageError::CrossSite => {
             "只有本站页面上的按钮才能做更改。请重新打开页面并使用其中的按钮；2023 \
@@ -198,6 +228,46 @@ fn chinese_detail(error: &PageError) -> String {
         PageError::Unavailable { .. } => "存储暂时无法应答，原因见服务器日志。",
     };
     sentence.to_owned()
+}
+
+fn english_wrong_login(ways: Ways) -> String {
+    let how = english_ways(ways);
+    format!("The name, the password or the token is not right. {how}")
+}
+
+fn english_outside(base: &str) -> String {
+    format!(
+        "Everything here is below {base}/, as dashboard.base_path says: the overview is at {base}/. \
+         A proxy in front must pass the path on as it is."
+    )
+}
+
+fn english_ways(ways: Ways) -> &'static str {
+    match (ways.is_by_password, ways.is_by_token) {
+        (true, true) => {
+            "Log in with your name and password, or send a token as `Authorization: Bearer`. \
+             dashboard.users and dashboard.tokens say who may."
+        }
+        (true, false) => "Log in with your name and password. dashboard.users says who may.",
+        (false, _) => {
+            "Send a token as `Authorization: Bearer`. For people with a browser, give \
+             dashboard.users a name and the hash that `mpsink config hash-password` makes."
+        }
+    }
+}
+
+fn chinese_ways(ways: Ways) -> &'static str {
+    match (ways.is_by_password, ways.is_by_token) {
+        (true, true) => {
+            "请用用户名和密码登录，或以 Authorization: Bearer 发送令牌。由 dashboard.users 和 \
+             dashboard.tokens 决定谁可以登录。"
+        }
+        (true, false) => "请用用户名和密码登录。由 dashboard.users 决定谁可以登录。",
+        (false, _) => {
+            "请以 Authorization: Bearer 发送令牌。如要用浏览器登录，请在 dashboard.users \
+             中设置用户名和由 mpsink config hash-password 生成的散列值。"
+        }
+    }
 }
 
 fn chinese_what(what: What) -> &'static str {

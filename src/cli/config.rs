@@ -1,0 +1,247 @@
+//! `mpsink config`: looks at the configuration, and makes what goes into it.
+//!
+//! A password is read from the terminal without showing it, or from standard input; never from an
+//! argument, which every process on the machine could read.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail, ensure};
+use clap::{Args, Subcommand};
+
+use crate::app::public_prefix;
+use crate::cli::serve::Serve;
+use crate::cli::{note, say};
+use crate::config::{self, Config};
+use crate::store::lock;
+use crate::web::access::tokens::NewToken;
+use crate::web::access::users::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
+use crate::web::access::users::{User, hash_password};
+
+/// The most bytes that are read of standard input: more than a password may have.
+const INPUT_BYTES_MAX: u64 = 64 * 1024;
+
+#[derive(Args)]
+pub(super) struct ConfigCommand {
+    #[command(subcommand)]
+    command: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Check everything that can be told without starting.
+    Check(Box<Serve>),
+    /// Print the configuration as it counts, with where each value comes from; secrets are hidden.
+    Print(Box<Serve>),
+    /// Hash a password, read from the terminal or from standard input, for `dashboard.users`.
+    HashPassword(HashPassword),
+    /// Make a token for a script, and what `dashboard.tokens` keeps of it.
+    NewToken,
+}
+
+#[derive(Args)]
+struct HashPassword {
+    /// Whose password it is; the line printed is then one of [dashboard.users]
+    name: Option<String>,
+}
+
+pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
+    match &command.command {
+        What::Check(serve) => check(serve),
+        What::Print(serve) => {
+            say(config::printed(serve.flags())?.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        What::HashPassword(command) => print_hash(command),
+        What::NewToken => print_new_token(),
+    }
+}
+
+/// Says what would be served, or everything that stands against it.
+fn check(serve: &Serve) -> anyhow::Result<ExitCode> {
+    let config = Config::load(serve.flags())?;
+    let mut problems = Vec::new();
+    if let Err(error) = check_database(&config.database) {
+        problems.push(error);
+    }
+    let running = lock::running(&config.database);
+    if running.is_none() {
+        for (key, address) in listens(&config) {
+            if let Err(error) = check_listen(key, address) {
+                problems.push(error);
+            }
+        }
+    }
+    if !problems.is_empty() {
+        for problem in &problems {
+            note(&format!("mpsink: {problem:#}"));
+        }
+        return Ok(ExitCode::FAILURE);
+    }
+    say("fine");
+    say(&format!(
+        "receiver:  {}{}",
+        config.receiver_listen,
+        registered(&config)
+    ));
+    say(&format!(
+        "dashboard: {}{}/, {}",
+        config.dashboard_listen,
+        config.base_path,
+        readers(&config)
+    ));
+    say(&format!(
+        "database:  {}",
+        absolute(&config.database).display()
+    ));
+    if let Some(running) = running {
+        say(&format!(
+            "A server runs on this database already (process {}), so it was not tried whether the \
+             addresses are free.",
+            running.pid
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn listens(config: &Config) -> Vec<(&'static str, SocketAddr)> {
+    let mut listens = vec![("receiver.listen", config.receiver_listen)];
+    if config.dashboard_listen != config.receiver_listen {
+        listens.push(("dashboard.listen", config.dashboard_listen));
+    }
+    listens
+}
+
+fn check_listen(key: &str, address: SocketAddr) -> anyhow::Result<()> {
+    let bound = TcpListener::bind(address);
+    bound.map(drop).with_context(|| {
+        format!("cannot listen on {address}; give `{key}` an address that is free")
+    })
+}
+
+/// Tells whether the database can be opened, or made.
+fn check_database(path: &Path) -> anyhow::Result<()> {
+    let path = absolute(path);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let in_folder = fs::metadata(folder);
+    let in_folder = in_folder.with_context(|| {
+        let folder = folder.display();
+        format!("cannot find the folder {folder}; make it, or give `database` another one")
+    })?;
+    ensure!(in_folder.is_dir(), "{} is no folder", folder.display());
+    if fs::exists(&path)? {
+        ensure!(path.is_file(), "{} is no file", path.display());
+        // SQLite is not at work in this process, so closing the file drops none of its locks.
+        let opened = OpenOptions::new().read(true).write(true).open(&path);
+        let _ = opened.with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    // The log, the lock and a new database are files beside it. Only making one tells whether that
+    // can be done.
+    let probe = folder.join(format!(".mpsink-check-{}", std::process::id()));
+    let made = OpenOptions::new().write(true).create_new(true).open(&probe);
+    made.with_context(|| format!("cannot make files in {}", folder.display()))?;
+    fs::remove_file(&probe).with_context(|| format!("cannot remove {}", probe.display()))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn registered(config: &Config) -> String {
+    match &config.public_url {
+        Some(url) if public_prefix(config).is_empty() => format!(", as {url}"),
+        Some(url) => format!(", as {url}, with or without its path"),
+        None => String::new(),
+    }
+}
+
+fn readers(config: &Config) -> String {
+    let (users, tokens) = (config.access.users.len(), config.access.tokens.len());
+    if users == 0 && tokens == 0 {
+        "without a login, for this machine alone".to_owned()
+    } else {
+        format!(
+            "for {} and {}",
+            counted(users, "user"),
+            counted(tokens, "token")
+        )
+    }
+}
+
+fn counted(count: usize, word: &str) -> String {
+    match count {
+        0 => format!("no {word}s"),
+        1 => format!("1 {word}"),
+        count => format!("{count} {word}s"),
+    }
+}
+
+fn print_hash(command: &HashPassword) -> anyhow::Result<ExitCode> {
+    let password = if io::stdin().is_terminal() {
+        typed_password()?
+    } else {
+        piped_password()?
+    };
+    let chars = password.chars().count();
+    ensure!(
+        chars >= PASSWORD_CHARS_MIN,
+        "the password has {chars} characters; take at least {PASSWORD_CHARS_MIN}"
+    );
+    ensure!(
+        password.len() <= PASSWORD_BYTES_MAX,
+        "the password has {} bytes; take at most {PASSWORD_BYTES_MAX}",
+        password.len()
+    );
+    let hash = hash_password(password.as_bytes());
+    let hash = hash.map_err(|error| anyhow::anyhow!("cannot hash the password: {error}"))?;
+    let Some(name) = &command.name else {
+        say(&hash);
+        return Ok(ExitCode::SUCCESS);
+    };
+    ensure!(
+        User::new(name, &hash).is_ok(),
+        "`{name}` is no name: take one without colons and white space, of at most \
+         {NAME_BYTES_MAX} bytes"
+    );
+    let name = toml::Value::String(name.clone());
+    say(&format!("{name} = \"{hash}\""));
+    note("Put this line below [dashboard.users] in mpsink.toml.");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn typed_password() -> anyhow::Result<String> {
+    let cannot = "cannot read from the terminal";
+    let password = rpassword::prompt_password("Password: ").context(cannot)?;
+    let again = rpassword::prompt_password("Once more: ").context(cannot)?;
+    ensure!(
+        password == again,
+        "the two are not the same; nothing was made"
+    );
+    Ok(password)
+}
+
+/// Reads one line; the line break is no part of the password.
+fn piped_password() -> anyhow::Result<String> {
+    let mut text = String::new();
+    let input = io::stdin().take(INPUT_BYTES_MAX);
+    let read = io::BufReader::new(input).read_to_string(&mut text);
+    read.context("cannot read the password from standard input")?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.contains(['\n', '\r']) {
+        bail!("the password on standard input has more than one line");
+    }
+    Ok(line.to_owned())
+}
+
+fn print_new_token() -> anyhow::Result<ExitCode> {
+    let new = NewToken::make().context("the system gives no random bytes")?;
+    say("For the script, which sends it as `Authorization: Bearer …`; it is shown only now:");
+    say(&new.token);
+    say("For dashboard.tokens in mpsink.toml:");
+    say(&format!("tokens = [\"{}\"]", new.digest));
+    Ok(ExitCode::SUCCESS)
+}
