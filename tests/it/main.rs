@@ -30,6 +30,8 @@ mod downloads;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod hostile;
@@ -43,6 +45,10 @@ mod lanes;
 mod lists;
 #[cfg(test)]
 mod live;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
