@@ -202,7 +202,7 @@ impl App {
             live: Arc::clone(&live),
             downloads: Downloads::new(bounds.downloads, bounds.download_stall),
             metrics,
-            requests: RequestIds::new(&random_hex()?),
+            requests: RequestIds::default(),
             last_look: LastLook::default(),
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
