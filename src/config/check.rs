@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use toml::Value;
 
 use crate::config::keys;
+use crate::config::log::{LogOptions, log};
 use crate::config::login::{tokens, users};
 use crate::config::merged::Merged;
 use crate::config::tables::{queues, sources, workflows};
@@ -47,6 +48,7 @@ pub(super) fn check(merged: &Merged) -> Result<Config, ConfigErrors> {
             tokens: tokens(merged, p),
         },
         timezone: p.or(timezone(merged), Tz::UTC),
+        log: p.or(log(merged), LogOptions::default()),
         is_try: merged.is_try,
     };
     // What goes together is looked at when each for itself is right.
@@ -117,7 +119,7 @@ pub(super) fn wrong(key: &str, value: impl fmt::Display, expected: &'static str)
 }
 
 /// Returns a value that is a string. What is another one is not shown if the key is secret.
-fn text<'a>(merged: &'a Merged, key: &str) -> Result<&'a str, ConfigError> {
+pub(super) fn text<'a>(merged: &'a Merged, key: &str) -> Result<&'a str, ConfigError> {
     match merged.find(key) {
         None => Ok(""),
         Some(Value::String(text)) => Ok(text),

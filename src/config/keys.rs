@@ -77,6 +77,8 @@ pub(super) const KEYS: &[Key] = &[
     secret(pairs("dashboard.users")),
     secret(texts("dashboard.tokens", &[])),
     text("dashboard.timezone", |_| "UTC"),
+    text("log.format", |_| "text"),
+    text("log.level", |_| "info"),
 ];
 
 const fn text(name: &'static str, default: fn(bool) -> &'static str) -> Key {

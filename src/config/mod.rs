@@ -21,12 +21,15 @@ use chrono_tz::Tz;
 use thiserror::Error;
 use toml::Table;
 
+use crate::config::log::LogOptions;
 use crate::config::merged::Merged;
 use crate::signature::urls::UrlPattern;
 use crate::store::options::{QueueRule, SourceRule, WorkflowRule};
 use crate::web::access::AccessOptions;
 use crate::web::base_path::BasePath;
 use crate::web::proxies::TrustedProxies;
+
+pub mod log;
 
 mod check;
 mod keys;
@@ -70,6 +73,7 @@ pub struct Config {
     pub access: AccessOptions,
     /// The zone of the times on pages, for viewers who have chosen none.
     pub timezone: Tz,
+    pub log: LogOptions,
     /// `serve --try`: loopback only, the test key is trusted, a database of its own.
     pub is_try: bool,
 }

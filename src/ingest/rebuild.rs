@@ -454,9 +454,11 @@ mod tests {
     use tokio::runtime::{Builder, Runtime};
 
     use crate::clock::{Clock, Timestamp};
+    use crate::metrics::Metrics;
     use crate::notification::delivery::{Delivery, Headers};
     use crate::notification::event::{Event, JobEvent, JobState, Unrecognized};
     use crate::signature::{Verifier, VerifierOptions};
+    use crate::store::disk;
     use crate::store::filters::JobFilter;
     use crate::store::options::{Purpose, QueueRule, SourceRule, StoreOptions};
     use crate::store::records::{JobRecord, Page};
@@ -484,6 +486,8 @@ mod tests {
             queues,
             workflows: Vec::new(),
             clock: Clock::standing_at(NOON),
+            metrics: Metrics::new(),
+            free_disk: disk::free,
         };
         let (store, _) = Store::open(options).unwrap();
         let rule = SourceRule {

@@ -17,6 +17,7 @@ use std::mem;
 
 use rusqlite::Transaction;
 
+use crate::metrics::tally::Tally;
 use crate::store::event_rows::EventRow;
 use crate::store::inbox::Context;
 use crate::store::jobs::{self, Told};
@@ -31,6 +32,10 @@ use crate::store::words::WordChanges;
 pub(super) struct Batch {
     jobs: BTreeMap<(String, String), News>,
     runs: BTreeMap<(String, String), News>,
+    /// What is brought in now is the history of another sink, and nothing that happens.
+    pub(super) is_import: bool,
+    /// What is counted once this is committed.
+    pub(super) tally: Tally,
 }
 
 /// What has come for a job or run since its row was written.
@@ -41,6 +46,8 @@ pub(super) struct News {
     pub(super) deliveries: u64,
     /// The event, if there is one: a job that has no row yet need not ask for it.
     pub(super) only: Option<Told>,
+    /// Some of it is no import, so that an end is one that happens now.
+    is_live: bool,
     last_delivery: Option<RowId>,
 }
 
@@ -50,6 +57,10 @@ pub(super) struct Shares {
     pub(super) roll_ups: Deltas,
     pub(super) queues: Queues,
     pub(super) words: WordChanges,
+    /// The jobs and runs that have ended, as far as that is to be counted.
+    pub(super) ends: Tally,
+    /// What ends now does so; false where rows are folded again or imported.
+    pub(super) counts_ends: bool,
 }
 
 impl Batch {
@@ -58,12 +69,12 @@ impl Batch {
         let EventRow { job, run, .. } = &row;
         if let Some(run) = run {
             let news = self.runs.entry((owner.to_owned(), run.clone()));
-            news.or_default().add_event(delivery);
+            news.or_default().add_event(delivery, !self.is_import);
         }
         if let Some(job) = job {
             let news = self.jobs.entry((owner.to_owned(), job.clone()));
             let news = news.or_default();
-            news.add_event(delivery);
+            news.add_event(delivery, !self.is_import);
             let is_first = news.events == 1;
             news.only = is_first.then(|| Told::of(row, region));
         }
@@ -81,21 +92,25 @@ impl Batch {
 
     /// Folds what is not folded yet. The second call finds nothing to do.
     pub(super) fn settle(&mut self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()> {
-        let Batch { jobs, runs } = mem::take(self);
+        let (jobs, runs) = (mem::take(&mut self.jobs), mem::take(&mut self.runs));
         let mut shares = Shares::default();
         for ((owner, run), news) in runs {
+            shares.counts_ends = news.is_live;
             runs::take_in(tx, &owner, &run, &news, &mut shares)?;
         }
         for ((owner, job), news) in jobs {
+            shares.counts_ends = news.is_live;
             jobs::take_in(tx, &owner, &job, &news, &mut shares)?;
         }
+        self.tally.add(mem::take(&mut shares.ends));
         shares.write(tx, ctx)
     }
 }
 
 impl News {
-    fn add_event(&mut self, delivery: RowId) {
+    fn add_event(&mut self, delivery: RowId, is_live: bool) {
         self.events += 1;
+        self.is_live |= is_live;
         if self.last_delivery != Some(delivery) {
             self.last_delivery = Some(delivery);
             self.deliveries += 1;
@@ -121,7 +136,10 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
-    use crate::notification::event::{ActivityEvent, Event, RunEvent};
+    use std::sync::Arc;
+
+    use crate::metrics::{Metrics, Snapshot};
+    use crate::notification::event::{ActivityEvent, Event, JobEvent, JobState, RunEvent};
     use crate::store::filters::DeliveryFilter;
     use crate::store::fixtures::{self, TestStore, arrival, arrival_of};
     use crate::store::records::{Page, Place, RollUpSpan};
@@ -235,5 +253,70 @@ mod tests {
         test.runtime.block_on(before).unwrap().unwrap();
         test.runtime.block_on(after).unwrap().unwrap();
         assert_eq!(test.job().events, 2);
+    }
+
+    fn sample(metrics: &Metrics, name: &str) -> u64 {
+        let text = metrics.encode(&Snapshot::default());
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        let values = lines.map(|line| line.rsplit_once(' ').unwrap().1);
+        values.map(|value| value.parse::<u64>().unwrap()).sum()
+    }
+
+    fn counted() -> (TestStore, Metrics) {
+        let metrics = Metrics::new();
+        let test = fixtures::open_with(|options| options.metrics = metrics.clone());
+        (test, metrics)
+    }
+
+    fn ended(id: &str, job: &str) -> Arrival {
+        let job = JobEvent {
+            job_id: job.to_owned(),
+            state: JobState::Succeeded,
+            ..JobEvent::default()
+        };
+        arrival_of("t", id, vec![Event::Job(job)])
+    }
+
+    #[test]
+    fn a_job_ends_once_and_an_import_is_no_end() {
+        let (test, metrics) = counted();
+        test.append(ended("m1", "j1"));
+        test.append(ended("m1", "j1"));
+        test.append(ended("m2", "j1"));
+        assert_eq!(sample(&metrics, "mpsink_jobs_finished_total"), 1);
+        assert_eq!(sample(&metrics, "mpsink_events_total"), 2);
+        let imported = Arc::new(vec![ended("m3", "j2")]);
+        test.runtime.block_on(test.store.import(imported)).unwrap();
+        assert_eq!(sample(&metrics, "mpsink_jobs_finished_total"), 1);
+        assert_eq!(sample(&metrics, "mpsink_events_total"), 2);
+    }
+
+    #[test]
+    fn what_was_rolled_back_is_counted_once_when_it_is_written() {
+        let (test, metrics) = counted();
+        let done = test.put((), |tx, _, ()| {
+            let sql = "CREATE TRIGGER bad BEFORE INSERT ON job WHEN NEW.job = 'bad'
+                BEGIN SELECT RAISE(ABORT, 'no'); END";
+            tx.execute_batch(sql)?;
+            Ok(Ok(()))
+        });
+        done.recv().unwrap().unwrap();
+        let arrivals = ["j1", "j2", "bad", "j3"].map(|id| ended(id, id));
+        append_together(&test, arrivals.into());
+        assert_eq!(sample(&metrics, "mpsink_jobs_finished_total"), 3);
+        assert_eq!(sample(&metrics, "mpsink_events_total"), 3);
+    }
+
+    #[test]
+    fn what_waits_for_the_writer_is_the_depth_of_the_inbox() {
+        let (test, metrics) = counted();
+        let stopped = test.stop_writer();
+        let tasks = ["m1", "m2"].map(|id| test.send(arrival(id, id)));
+        assert_eq!(sample(&metrics, "mpsink_inbox_commands "), 2);
+        stopped.go_on();
+        for task in tasks {
+            test.runtime.block_on(task).unwrap().unwrap();
+        }
+        assert_eq!(sample(&metrics, "mpsink_inbox_commands "), 0);
     }
 }

@@ -40,6 +40,8 @@ mod downloads;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod hostile;
@@ -54,7 +56,11 @@ mod lists;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod manager;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]
