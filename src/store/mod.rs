@@ -41,6 +41,7 @@ use crate::store::files::Files;
 use crate::store::inbox::{Asked, Context, How, How::Settled, Inbox};
 use crate::store::lanes::Workflows;
 use crate::store::lock::{Lock, Running};
+use crate::store::log::Log;
 use crate::store::notes::Notes;
 use crate::store::options::{Opened, Purpose, SourceRule, StoreOptions};
 use crate::store::readers::{READER_LIMITS, Readers};
@@ -69,6 +70,7 @@ mod held;
 mod inbox;
 mod jobs;
 mod lanes;
+mod log;
 mod notes;
 mod open;
 mod queues;
@@ -236,7 +238,7 @@ impl Store {
     /// Opens or makes the database, takes its lock, migrates it and starts the writer.
     pub fn open(options: StoreOptions) -> Result<(Store, Opened), OpenError> {
         let lock = Lock::acquire(&options.path)?;
-        let (conn, opened) = open::open(&options.path, options.purpose)?;
+        let (mut conn, opened) = open::open(&options.path, options.purpose)?;
         let unusable = |source| OpenError::Unusable {
             path: options.path.clone(),
             source,
@@ -250,8 +252,10 @@ impl Store {
         let (inbox, messages) = Inbox::new(options.inbox_commands_max, options.inbox_bytes_max);
         let workflows = Workflows::new(options.workflows, options.clock.clone());
         let (commits, changes) = Changes::channel();
+        let log = Log::watch(&mut conn).map_err(|error| unusable(error.into()))?;
         let writer = Writer {
             conn,
+            log,
             files,
             messages,
             notes: Arc::clone(&notes),
