@@ -62,6 +62,7 @@ pub mod scan_records;
 
 mod append;
 mod batch;
+mod cells;
 mod event_rows;
 mod files;
 mod fold;
