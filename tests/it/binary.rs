@@ -106,12 +106,12 @@ impl Server {
     }
 
     /// Starts a server for real pushes.
-    fn start_record(folder: &Path) -> Server {
+    pub(crate) fn start_record(folder: &Path) -> Server {
         std::fs::write(folder.join("mpsink.toml"), NO_NETWORK).unwrap();
         Server::start_with(folder, &[])
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
