@@ -10,15 +10,13 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 use crate::clock::Timestamp;
 use crate::notification::event::{Event, JobState};
 use crate::store::batch::{News, Shares};
+use crate::store::cells::Cells;
 use crate::store::event_rows::EventRow;
 use crate::store::fold::{self, FoldedJob, JobPart};
 use crate::store::inbox::Context;
 use crate::store::records::{JobRecord, RowId};
 use crate::store::rollups;
-use crate::store::values::{
-    as_read_back, count, json, parse_json, read_count, read_json, read_maybe_time, read_time,
-    read_word,
-};
+use crate::store::values::{as_read_back, count, json, parse_json, read_count, read_time};
 use crate::store::window::{Place, Window};
 use crate::store::words::{self, Words};
 
@@ -309,33 +307,33 @@ fn stored(
 
 /// Reads a job's row.
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
-    let input: Option<String> = row.get("input")?;
+    let cells = Cells::of(row);
     Ok(JobRecord {
-        id: row.get("job")?,
-        owner: row.get("owner")?,
-        region: row.get("region")?,
-        queue: row.get("queue")?,
-        run: row.get("run")?,
-        workflow: row.get("workflow")?,
+        id: cells.get("job")?,
+        owner: cells.get("owner")?,
+        region: cells.get("region")?,
+        queue: cells.get("queue")?,
+        run: cells.get("run")?,
+        workflow: cells.get("workflow")?,
         // Names change; readers look them up.
         workflow_name: None,
-        job_type: row.get("type")?,
-        state: read_word(row, "state", JobState::from_word)?,
-        raw_state: row.get("raw_state")?,
-        code: row.get("code")?,
-        group: row.get("error_group")?,
-        message: row.get("message")?,
-        user_data: row.get("user_data")?,
-        input: input.map(|_| read_json(row, "input")).transpose()?,
-        submitted_at: read_maybe_time(row, "submitted_at")?,
-        started_at: read_maybe_time(row, "started_at")?,
-        finished_at: read_maybe_time(row, "finished_at")?,
-        duration_ms: row.get("duration_ms")?,
-        events: read_count(row, "events")?,
-        deliveries: read_count(row, "deliveries")?,
-        conflict: row.get("conflict")?,
-        last_event_at: read_time(row, "last_event_at")?,
-        extra: read_json(row, "extra")?,
+        job_type: cells.get("type")?,
+        state: cells.word("state", JobState::from_word)?,
+        raw_state: cells.get("raw_state")?,
+        code: cells.get("code")?,
+        group: cells.get("error_group")?,
+        message: cells.get("message")?,
+        user_data: cells.get("user_data")?,
+        input: cells.maybe_json("input")?,
+        submitted_at: cells.maybe_time("submitted_at")?,
+        started_at: cells.maybe_time("started_at")?,
+        finished_at: cells.maybe_time("finished_at")?,
+        duration_ms: cells.get("duration_ms")?,
+        events: cells.count("events")?,
+        deliveries: cells.count("deliveries")?,
+        conflict: cells.get("conflict")?,
+        last_event_at: cells.time("last_event_at")?,
+        extra: cells.json("extra")?,
     })
 }
 

@@ -42,6 +42,7 @@ use crate::store::files::Files;
 use crate::store::inbox::{Asked, Context, How, How::Settled, Inbox};
 use crate::store::lanes::Workflows;
 use crate::store::lock::{Lock, Running};
+use crate::store::log::Log;
 use crate::store::notes::Notes;
 use crate::store::options::{Opened, Purpose, SourceRule, StoreOptions};
 use crate::store::pulse::Pulse;
@@ -66,6 +67,7 @@ pub mod standing;
 
 mod append;
 mod batch;
+mod cells;
 mod event_rows;
 mod files;
 mod fold;
@@ -74,6 +76,7 @@ mod held;
 mod inbox;
 mod jobs;
 mod lanes;
+mod log;
 mod notes;
 mod open;
 mod queues;
@@ -243,7 +246,7 @@ impl Store {
     /// Opens or makes the database, takes its lock, migrates it and starts the writer.
     pub fn open(options: StoreOptions) -> Result<(Store, Opened), OpenError> {
         let lock = Lock::acquire(&options.path)?;
-        let (conn, opened) = open::open(&options.path, options.purpose)?;
+        let (mut conn, opened) = open::open(&options.path, options.purpose)?;
         let unusable = |source| OpenError::Unusable {
             path: options.path.clone(),
             source,
@@ -266,8 +269,10 @@ impl Store {
         };
         let workflows = Workflows::new(options.workflows, options.clock.clone());
         let (commits, changes) = Changes::channel();
+        let log = Log::watch(&mut conn).map_err(|error| unusable(error.into()))?;
         let writer = Writer {
             conn,
+            log,
             files,
             messages,
             notes: Arc::clone(&notes),

@@ -28,7 +28,7 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
 
 /// How long to wait for another process that writes. Nobody else should, so this is for a person's
 /// `sqlite3` shell; it stays well inside the 5 s that SMQ gives us.
-const WRITER_WAIT_MAX: Duration = Duration::from_secs(2);
+pub(super) const WRITER_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Memory for the writer's pages, in KiB (negative, as SQLite has it). The keys' index is hit at
 /// random places, and SQLite's 2 MB would read one of its pages for nearly every push.
@@ -236,14 +236,8 @@ fn set_up(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     // A row that names a delivery or source which is not there is a bug; better no commit.
     conn.pragma_update(None, "foreign_keys", true)?;
-    conn.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
-    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+    conn.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
 }
-
-/// Pages in the log after which a commit moves them into the database: 31 MiB. Keys are random, so
-/// the more commits share a checkpoint, the fewer pages are written twice. A commit of full size
-/// adds up to 16 MiB before it is noticed.
-const CHECKPOINT_PAGES: i64 = 8_000;
 
 fn migrate(conn: &mut Connection, found: &Found, purpose: Purpose) -> rusqlite::Result<()> {
     for (before, migration) in MIGRATIONS.iter().enumerate().skip(found.schema) {

@@ -10,15 +10,14 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use crate::notification::event::JobState;
 use crate::store::batch::{News, Shares};
+use crate::store::cells::Cells;
 use crate::store::fold_run::{self, RunPart};
 use crate::store::inbox::Context;
 use crate::store::jobs::{Change, Counted, Counts};
 use crate::store::lanes;
 use crate::store::records::{ActivityRecord, RowId, RunOutcome, RunRecord, WorkflowName};
 use crate::store::rollups::{self, Deltas};
-use crate::store::values::{
-    as_read_back, count, json, read_count, read_json, read_maybe_time, read_time, read_word,
-};
+use crate::store::values::{as_read_back, count, json, read_json, read_maybe_time, read_time};
 use crate::store::window::{Place, Window, event_text};
 use crate::store::words::{self, Words};
 
@@ -227,61 +226,62 @@ fn stored(tx: &Transaction<'_>, owner: &str, run: &str) -> rusqlite::Result<Opti
 
 /// Reads a run's row, without its activities.
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
-    let input: Option<String> = row.get("input")?;
+    let cells = Cells::of(row);
     Ok(RunRecord {
-        id: row.get("run")?,
-        owner: row.get("owner")?,
-        region: row.get("region")?,
+        id: cells.get("run")?,
+        owner: cells.get("owner")?,
+        region: cells.get("region")?,
         workflow: WorkflowName {
-            id: row.get("workflow")?,
-            name: row.get("workflow_name")?,
+            id: cells.get("workflow")?,
+            name: cells.get("workflow_name")?,
         },
-        media_id: row.get("media_id")?,
-        input: input.map(|_| read_json(row, "input")).transpose()?,
-        user_data: row.get("user_data")?,
-        outcome: read_word(row, "outcome", RunOutcome::from_word)?,
-        nothing_done: row.get("nothing_done")?,
-        raw_state: row.get("raw_state")?,
-        code: row.get("code")?,
-        group: row.get("error_group")?,
-        message: row.get("message")?,
-        created_at: read_maybe_time(row, "created_at")?,
-        finished_at: read_maybe_time(row, "finished_at")?,
-        duration_ms: row.get("duration_ms")?,
-        events: read_count(row, "events")?,
-        deliveries: read_count(row, "deliveries")?,
-        conflict: row.get("conflict")?,
-        last_event_at: read_time(row, "last_event_at")?,
-        extra: read_json(row, "extra")?,
+        media_id: cells.get("media_id")?,
+        input: cells.maybe_json("input")?,
+        user_data: cells.get("user_data")?,
+        outcome: cells.word("outcome", RunOutcome::from_word)?,
+        nothing_done: cells.get("nothing_done")?,
+        raw_state: cells.get("raw_state")?,
+        code: cells.get("code")?,
+        group: cells.get("error_group")?,
+        message: cells.get("message")?,
+        created_at: cells.maybe_time("created_at")?,
+        finished_at: cells.maybe_time("finished_at")?,
+        duration_ms: cells.get("duration_ms")?,
+        events: cells.count("events")?,
+        deliveries: cells.count("deliveries")?,
+        conflict: cells.get("conflict")?,
+        last_event_at: cells.time("last_event_at")?,
+        extra: cells.json("extra")?,
         activities: Vec::new(),
     })
 }
 
 /// Reads an activity's row.
 pub(super) fn activity_record(row: &Row<'_>) -> rusqlite::Result<ActivityRecord> {
+    let cells = Cells::of(row);
     Ok(ActivityRecord {
-        run: row.get("run")?,
-        owner: row.get("owner")?,
-        region: row.get("region")?,
+        run: cells.get("run")?,
+        owner: cells.get("owner")?,
+        region: cells.get("region")?,
         workflow: WorkflowName {
-            id: row.get("workflow")?,
-            name: row.get("workflow_name")?,
+            id: cells.get("workflow")?,
+            name: cells.get("workflow_name")?,
         },
-        name: row.get("name")?,
-        activity_type: row.get("type")?,
-        job: row.get("job")?,
-        template_id: row.get("template_id")?,
-        state: read_word(row, "state", JobState::from_word)?,
-        raw_state: row.get("raw_state")?,
-        code: row.get("code")?,
-        group: row.get("error_group")?,
-        message: row.get("message")?,
-        started_at: read_maybe_time(row, "started_at")?,
-        finished_at: read_maybe_time(row, "finished_at")?,
-        duration_ms: row.get("duration_ms")?,
-        conflict: row.get("conflict")?,
-        last_event_at: read_time(row, "last_event_at")?,
-        extra: read_json(row, "extra")?,
+        name: cells.get("name")?,
+        activity_type: cells.get("type")?,
+        job: cells.get("job")?,
+        template_id: cells.get("template_id")?,
+        state: cells.word("state", JobState::from_word)?,
+        raw_state: cells.get("raw_state")?,
+        code: cells.get("code")?,
+        group: cells.get("error_group")?,
+        message: cells.get("message")?,
+        started_at: cells.maybe_time("started_at")?,
+        finished_at: cells.maybe_time("finished_at")?,
+        duration_ms: cells.get("duration_ms")?,
+        conflict: cells.get("conflict")?,
+        last_event_at: cells.time("last_event_at")?,
+        extra: cells.json("extra")?,
     })
 }
 

@@ -31,6 +31,7 @@ use crate::store::errors::WriteError;
 use crate::store::files::{Displaced, Files};
 use crate::store::inbox::{Command, Context, Message};
 use crate::store::lock::Lock;
+use crate::store::log::Log;
 use crate::store::notes::Notes;
 use crate::store::pulse::Pulse;
 use crate::store::{refusals, unpoisoned};
@@ -54,6 +55,7 @@ pub(super) type Ended = Option<Result<(), String>>;
 /// Everything the thread owns.
 pub(super) struct Writer {
     pub(super) conn: Connection,
+    pub(super) log: Log,
     pub(super) files: Files,
     pub(super) messages: Receiver<Message>,
     pub(super) notes: Arc<Notes>,
@@ -133,6 +135,7 @@ impl Writer {
             } else if is_due {
                 let _ = self.flush_some();
             }
+            self.log.keep_short(&self.conn);
             if is_due {
                 notes_written_at = Some(Instant::now());
             }

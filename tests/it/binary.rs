@@ -111,7 +111,7 @@ impl Server {
     }
 
     /// Starts a server for real pushes.
-    fn start_record(folder: &Path) -> Server {
+    pub(crate) fn start_record(folder: &Path) -> Server {
         std::fs::write(folder.join("mpsink.toml"), NO_NETWORK).unwrap();
         Server::start_with(folder, &[])
     }

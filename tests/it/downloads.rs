@@ -36,7 +36,7 @@ fn app_with_jobs(bounds: Bounds) -> TestApp {
 }
 
 /// More jobs than fit on the way, and which gzip does not make fit.
-fn app_with_much(bounds: Bounds) -> TestApp {
+pub(crate) fn app_with_much(bounds: Bounds) -> TestApp {
     let app = TestApp::start_bounded(bounds);
     let mut seed: u32 = 1;
     for number in 0..MUCH_MESSAGES {
@@ -57,7 +57,7 @@ fn app_with_much(bounds: Bounds) -> TestApp {
 }
 
 /// Asks on a connection of its own that is kept.
-fn ask(address: SocketAddr, path: &str, headers: &str) -> Connection {
+pub(crate) fn ask(address: SocketAddr, path: &str, headers: &str) -> Connection {
     let mut connection = Connection::to(address);
     let head =
         format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
@@ -66,7 +66,7 @@ fn ask(address: SocketAddr, path: &str, headers: &str) -> Connection {
 }
 
 /// Reads the answer to its end, whatever that is, and returns what it gave and whether it was whole.
-fn rest(connection: &mut Connection) -> (Vec<u8>, bool) {
+pub(crate) fn rest(connection: &mut Connection) -> (Vec<u8>, bool) {
     let mut wire = Vec::new();
     connection.read_on(&mut wire);
     dechunked(&wire)
@@ -105,7 +105,7 @@ fn text(app: &TestApp, path: &str) -> String {
     String::from_utf8(whole(app, path, "").1).unwrap()
 }
 
-fn gunzipped(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(crate) fn gunzipped(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     GzDecoder::new(bytes).read_to_end(&mut plain)?;
     Ok(plain)
@@ -255,7 +255,7 @@ fn there_are_only_so_many_downloads_at_once_and_one_who_leaves_makes_room() {
     wait_until(|| app.get("/runs.csv").status == 200);
 }
 
-fn wait_until(mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < deadline);

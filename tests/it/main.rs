@@ -20,6 +20,8 @@ mod binary;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod broken_downloads;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod certificate_host;

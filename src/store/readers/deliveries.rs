@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, Row, Transaction};
 
-use crate::clock::Timestamp;
 use crate::envelope;
 use crate::notification::Format;
 use crate::notification::capture::{self, Capture};
 use crate::notification::delivery::Headers;
 use crate::notification::source::SourceId;
+use crate::store::cells::Cells;
 use crate::store::filters::{DeliveryFilter, DeliveryOnly};
 use crate::store::lane_records::Counted;
 use crate::store::readers::query::{Index, Lead, Query, Shape};
@@ -18,7 +18,7 @@ use crate::store::records::{
     DeliveryDetail, DeliveryRecord, EventRecord, Listing, Page, PageKey, RowId,
 };
 use crate::store::scan_records::{Scanned, Stretch};
-use crate::store::values::{read_count, read_maybe_time, read_time, read_word, unreadable};
+use crate::store::values::{read_time, unreadable};
 
 // CROSS JOIN: SQLite then takes the tables in this order, and the order of the index is that of
 // the page.
@@ -178,29 +178,31 @@ pub(super) fn read_capture(row: &Row<'_>) -> rusqlite::Result<Capture> {
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
-    let published_at = read_maybe_time(row, "published_at")?;
-    let received_at = read_time(row, "received_at")?;
-    Ok(DeliveryRecord {
-        id: row.get("id")?,
-        source: row.get("source")?,
-        owner: row.get("owner")?,
-        region: row.get("region")?,
-        topic: row.get("topic")?,
-        subscription: row.get("subscription")?,
-        subscriber: row.get("subscriber")?,
-        message_id: row.get("message_id")?,
-        tag: row.get("tag")?,
-        format: read_word(row, "format", format_from_word)?,
-        published_at,
-        received_at,
-        lag_ms: published_at.map(|published_at: Timestamp| received_at.since_ms(published_at)),
-        duplicates: read_count(row, "duplicates")?,
-        last_duplicate_at: read_maybe_time(row, "last_duplicate_at")?,
-        differs: row.get("differs")?,
-        md5_mismatch: row.get("md5_mismatch")?,
-        body_bytes: read_count(row, "body_bytes")?,
-        unrecognized: row.get("unrecognized")?,
-    })
+    let cells = Cells::of(row);
+    let mut record = DeliveryRecord {
+        id: cells.get("id")?,
+        source: cells.get("source")?,
+        owner: cells.get("owner")?,
+        region: cells.get("region")?,
+        topic: cells.get("topic")?,
+        subscription: cells.get("subscription")?,
+        subscriber: cells.get("subscriber")?,
+        message_id: cells.get("message_id")?,
+        tag: cells.get("tag")?,
+        format: cells.word("format", format_from_word)?,
+        published_at: cells.maybe_time("published_at")?,
+        received_at: cells.time("received_at")?,
+        lag_ms: None,
+        duplicates: cells.count("duplicates")?,
+        last_duplicate_at: cells.maybe_time("last_duplicate_at")?,
+        differs: cells.get("differs")?,
+        md5_mismatch: cells.get("md5_mismatch")?,
+        body_bytes: cells.count("body_bytes")?,
+        unrecognized: cells.get("unrecognized")?,
+    };
+    let published_at = record.published_at;
+    record.lag_ms = published_at.map(|published_at| record.received_at.since_ms(published_at));
+    Ok(record)
 }
 
 /// Reads [`Format::word`] back.

@@ -4,13 +4,13 @@
 use rusqlite::{Row, Transaction, params};
 
 use crate::notification::event::JobState;
+use crate::store::cells::Cells;
 use crate::store::filters::EventFilter;
 use crate::store::lane_records::Counted;
 use crate::store::readers::listing;
 use crate::store::readers::query::{Index, Lead, Query, Shape};
 use crate::store::records::{EventRecord, Listing, Page, PageKey, RowId, TimeSource};
 use crate::store::scan_records::{Scanned, Stretch};
-use crate::store::values::{read_json, read_time, read_word};
 
 /// The most events one detail shows: its last ones. A job has one to five, a run's message one for
 /// each node.
@@ -139,24 +139,26 @@ fn of_entity(
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<EventRecord> {
-    let kind: String = row.get("kind")?;
-    let subject = match kind.as_str() {
-        "job" => row.get("job")?,
-        _ => row.get("run")?,
-    };
-    let state: Option<String> = row.get("state")?;
+    let cells = Cells::of(row);
+    let id = cells.get("id")?;
+    let kind: String = cells.get("kind")?;
     Ok(EventRecord {
-        id: row.get("id")?,
+        id,
+        delivery: cells.get("delivery")?,
+        owner: cells.get("owner")?,
+        subject: match kind.as_str() {
+            "job" => cells.get("job")?,
+            _ => cells.get("run")?,
+        },
         kind,
-        delivery: row.get("delivery")?,
-        owner: row.get("owner")?,
-        topic: row.get("topic")?,
-        subject,
-        state: state.and_then(|word| JobState::from_word(&word)),
-        at: read_time(row, "at")?,
-        at_from: read_word(row, "at_from", TimeSource::from_word)?,
-        received_at: read_time(row, "received_at")?,
-        event: read_json(row, "event")?,
+        state: cells
+            .get::<Option<String>>("state")?
+            .and_then(|word| JobState::from_word(&word)),
+        at: cells.time("at")?,
+        at_from: cells.word("at_from", TimeSource::from_word)?,
+        event: cells.json("event")?,
+        topic: cells.get("topic")?,
+        received_at: cells.time("received_at")?,
     })
 }
 

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::notification::reason::HoldReason;
 use crate::notification::source::SourceId;
+use crate::store::cells::Cells;
 use crate::store::filters::HeldFilter;
 use crate::store::lane_records::Counted;
 use crate::store::readers::deliveries::read_capture;
@@ -11,7 +12,7 @@ use crate::store::readers::listing;
 use crate::store::readers::query::{Index, Lead, Query, Shape};
 use crate::store::records::{HeldDetail, HeldRecord, Listing, Page, PageKey, RowId};
 use crate::store::scan_records::{Scanned, Stretch};
-use crate::store::values::{read_count, read_json, read_time, read_word};
+use crate::store::values::read_json;
 
 const LIST: Shape = Shape {
     columns:
@@ -95,16 +96,17 @@ pub(super) fn ids_of(
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<HeldRecord> {
+    let cells = Cells::of(row);
     Ok(HeldRecord {
-        id: row.get("id")?,
-        source: row.get("source")?,
-        reason: read_word(row, "reason", HoldReason::from_word)?,
-        received_at: read_time(row, "received_at")?,
-        owner: row.get("owner")?,
-        topic: row.get("topic")?,
-        message_id: row.get("message_id")?,
-        body_bytes: read_count(row, "body_bytes")?,
-        repeats: read_count(row, "repeats")?,
+        id: cells.get("id")?,
+        source: cells.get("source")?,
+        reason: cells.word("reason", HoldReason::from_word)?,
+        received_at: cells.time("received_at")?,
+        owner: cells.get("owner")?,
+        topic: cells.get("topic")?,
+        message_id: cells.get("message_id")?,
+        body_bytes: cells.count("body_bytes")?,
+        repeats: cells.count("repeats")?,
     })
 }
 

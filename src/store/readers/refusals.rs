@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, Transaction};
 
 use crate::notification::reason::RefusalReason;
+use crate::store::cells::Cells;
 use crate::store::filters::RefusalFilter;
 use crate::store::lane_records::Counted;
 use crate::store::readers::deliveries::read_capture;
@@ -116,12 +117,13 @@ pub(super) fn strays(tx: &Transaction<'_>) -> rusqlite::Result<(Vec<StrayRecord>
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<RefusalRecord> {
+    let cells = Cells::of(row);
     Ok(RefusalRecord {
-        id: row.get("id")?,
-        source: row.get("source")?,
-        reason: read_word(row, "reason", RefusalReason::from_word)?,
-        received_at: read_time(row, "received_at")?,
-        body_bytes: read_count(row, "body_bytes")?,
+        id: cells.get("id")?,
+        source: cells.get("source")?,
+        reason: cells.word("reason", RefusalReason::from_word)?,
+        received_at: cells.time("received_at")?,
+        body_bytes: cells.count("body_bytes")?,
     })
 }
 
