@@ -17,12 +17,14 @@ use crate::config::{Config, Flags};
 use crate::store::lock;
 
 mod admit;
+mod backup;
 mod demo;
 mod export;
 mod import;
 mod output;
 mod push;
 mod rebuild;
+mod restore;
 mod serve;
 mod verify;
 
@@ -52,6 +54,10 @@ enum Command {
     Import(import::Import),
     /// Read every message that is kept again, and fold everything again.
     Rebuild(rebuild::Rebuild),
+    /// Copy the database into one file, while a server runs or while none does.
+    Backup(backup::Backup),
+    /// Make a backup the database, and set the old one aside.
+    Restore(restore::Restore),
 }
 
 /// Where the configuration comes from.
@@ -92,6 +98,8 @@ pub fn run() -> ExitCode {
         Command::Export(command) => export::run(&command),
         Command::Import(command) => import::run(&command),
         Command::Rebuild(command) => rebuild::run(&command),
+        Command::Backup(command) => backup::run(&command),
+        Command::Restore(command) => restore::run(&command),
     };
     match result {
         Ok(code) => code,

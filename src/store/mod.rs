@@ -47,7 +47,10 @@ use crate::store::readers::{READER_LIMITS, Readers};
 use crate::store::records::RowId;
 use crate::store::writer::{Ended, Writer};
 
+pub mod backup;
 pub mod changes;
+pub mod copy;
+pub mod disk;
 pub mod errors;
 pub mod filters;
 pub mod import;
@@ -56,6 +59,7 @@ pub mod lock;
 pub mod options;
 pub mod rebuild;
 pub mod records;
+pub mod restore;
 pub mod rollups;
 pub mod scan_records;
 
@@ -236,6 +240,7 @@ impl Store {
     /// Opens or makes the database, takes its lock, migrates it and starts the writer.
     pub fn open(options: StoreOptions) -> Result<(Store, Opened), OpenError> {
         let lock = Lock::acquire(&options.path)?;
+        restore::require_ended(&lock.database())?;
         let (conn, opened) = open::open(&options.path, options.purpose)?;
         let unusable = |source| OpenError::Unusable {
             path: options.path.clone(),

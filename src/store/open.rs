@@ -97,11 +97,26 @@ pub(super) fn look_beside(path: &Path) -> Result<Purpose, OpenError> {
     check_readable(&found, path)
 }
 
+/// Opens the database at `path`, of this schema or an older one and whatever it is for, to read it
+/// whole. Not `query_only`: `VACUUM INTO` fails there.
+pub(super) fn open_whole(path: &Path) -> Result<(Connection, Found), OpenError> {
+    require_sqlite(rusqlite::version_number())?;
+    let unusable = |source| unusable(path, source);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    conn.busy_timeout(WRITER_WAIT_MAX).map_err(unusable)?;
+    let found = look(&conn).map_err(unusable)?;
+    if found.is_empty {
+        return Err(OpenError::NotOurs {
+            path: path.to_owned(),
+        });
+    }
+    check(&found, path, found.purpose())?;
+    Ok((conn, found))
+}
+
 fn check_readable(found: &Found, path: &Path) -> Result<Purpose, OpenError> {
-    let purpose = match found.purpose.as_deref() {
-        Some("try") => Purpose::Try,
-        _ => Purpose::Record,
-    };
+    let purpose = found.purpose();
     if found.is_empty {
         return Err(OpenError::NotOurs {
             path: path.to_owned(),
@@ -169,14 +184,25 @@ fn require_sqlite(version: i32) -> Result<(), OpenError> {
 }
 
 /// What a file says about itself before it is touched.
-struct Found {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
     is_empty: bool,
     application_id: i32,
-    schema: usize,
+    pub(super) schema: usize,
     purpose: Option<String>,
 }
 
-fn look(conn: &Connection) -> rusqlite::Result<Found> {
+impl Found {
+    /// What it is for; one without a mark is no database of ours, which `check` says.
+    pub(super) fn purpose(&self) -> Purpose {
+        match self.purpose.as_deref() {
+            Some("try") => Purpose::Try,
+            _ => Purpose::Record,
+        }
+    }
+}
+
+pub(super) fn look(conn: &Connection) -> rusqlite::Result<Found> {
     let application_id = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables: i64 = conn.query_row(SELECT_TABLE_COUNT, [], |row| row.get(0))?;
