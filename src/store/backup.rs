@@ -202,9 +202,9 @@ mod tests {
         test.hold(fixtures_held(&test)).unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         let file = elsewhere.path().join("backup.db");
-        let made = backup_now(&test, &file).unwrap();
-        assert_eq!(made.bytes, fs::metadata(&file).unwrap().len());
-        assert_eq!((made.schema, made.purpose), (1, Purpose::Record));
+        let copied = backup_now(&test, &file).unwrap();
+        assert_eq!(copied.bytes, fs::metadata(&file).unwrap().len());
+        assert_eq!((copied.schema, copied.purpose), (1, Purpose::Record));
         // One file for its owner alone, though it was all in the log.
         assert_eq!(names(elsewhere.path()), ["backup.db"]);
         let mode = fs::metadata(&file).unwrap().permissions().mode();

@@ -59,6 +59,8 @@ pub enum OpenError {
         path.display()
     )]
     NoWal { path: PathBuf, mode: String },
+    #[error("{} is damaged; look at the disk, and restore a backup", path.display())]
+    Damaged { path: PathBuf, source: Cause },
     #[error("cannot open the database {}; check its folder, its owner and the disk", path.display())]
     Unusable { path: PathBuf, source: Cause },
     /// Nothing has the database's name, and a server would begin a new one there.

@@ -78,6 +78,10 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened)
         });
     }
     set_up(&conn).map_err(unusable)?;
+    let bytes = fs::metadata(path).map_or(0, |file| file.len());
+    if let Some(line) = upgrade_line(&found, MIGRATIONS.len(), bytes) {
+        tracing::warn!("{line}");
+    }
     migrate(&mut conn, &found, purpose).map_err(unusable)?;
     // The first reading in WAL mode makes the log, if migrating has not: from here on it is there.
     look(&conn).map_err(unusable)?;
@@ -137,6 +141,10 @@ fn unusable(path: &Path, source: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path },
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
+            path,
+            source: source.into(),
+        },
         _ => OpenError::Unusable {
             path,
             source: source.into(),
@@ -266,6 +274,37 @@ fn set_up(conn: &Connection) -> rusqlite::Result<()> {
 /// adds up to 16 MiB before it is noticed.
 const CHECKPOINT_PAGES: i64 = 8_000;
 
+/// How much of a database all migrations together go through in a second, at least. Each takes under
+/// 2 s on 1,000,000 jobs, which are 3 GB; what takes longer runs in pieces beside the pushes and is
+/// no migration.
+const UPGRADE_BYTES_A_SECOND: u64 = 1_500_000_000;
+
+/// For how long SMQ repeats a push at least, if the subscription has the retry policy that it gets by
+/// itself: 3 times, 10 to 20 s apart.
+const RETRIES_MIN_S: u64 = 30;
+
+/// Returns what to say before a database is brought up to date, which keeps every push waiting.
+fn upgrade_line(found: &Found, known: usize, bytes: u64) -> Option<String> {
+    if found.is_empty || found.schema >= known {
+        return None;
+    }
+    let steps = u64::try_from(known - found.schema).unwrap_or(u64::MAX);
+    let seconds = bytes.saturating_mul(steps).div_ceil(UPGRADE_BYTES_A_SECOND);
+    let advice = if seconds < RETRIES_MIN_S {
+        format!("SMQ repeats a push for {RETRIES_MIN_S} s at least, so that none is lost by it")
+    } else {
+        format!(
+            "SMQ may repeat a push for {RETRIES_MIN_S} s only: if the subscription's retry policy is \
+             not EXPONENTIAL_DECAY_RETRY, stop now, set it, and start again"
+        )
+    };
+    Some(format!(
+        "the database goes from schema {} to {known}; until that is done, at most {seconds} s by its \
+         size, no push is answered. {advice}",
+        found.schema
+    ))
+}
+
 fn migrate(conn: &mut Connection, found: &Found, purpose: Purpose) -> rusqlite::Result<()> {
     for (before, migration) in MIGRATIONS.iter().enumerate().skip(found.schema) {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -353,6 +392,25 @@ mod tests {
             shown.contains(&format!("knows {}", MIGRATIONS.len())),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn how_long_an_upgrade_keeps_pushes_waiting_is_said_before_it_against_the_retries() {
+        let found = |schema, is_empty| Found {
+            is_empty,
+            application_id: APPLICATION_ID,
+            schema,
+            purpose: None,
+        };
+        assert_eq!(upgrade_line(&found(2, false), 2, 1), None);
+        assert_eq!(upgrade_line(&found(0, true), 2, 1), None);
+        let line = upgrade_line(&found(1, false), 3, 3_000_000_000).unwrap();
+        assert!(line.contains("from schema 1 to 3"), "{line}");
+        assert!(line.contains("at most 4 s"), "{line}");
+        assert!(line.contains("none is lost"), "{line}");
+        let line = upgrade_line(&found(2, false), 3, 60_000_000_000).unwrap();
+        assert!(line.contains("at most 40 s"), "{line}");
+        assert!(line.contains("EXPONENTIAL_DECAY_RETRY, stop now"), "{line}");
     }
 
     #[test]

@@ -10,6 +10,8 @@
 #[cfg(test)]
 mod app;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod bounds;
@@ -63,3 +65,5 @@ mod samples;
 mod settings;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod upgrade;
