@@ -7,6 +7,7 @@ pub mod clock;
 pub mod notification;
 
 pub mod envelope;
+pub mod metrics;
 pub mod mps;
 pub mod timeline;
 
@@ -18,6 +19,7 @@ pub mod ingest;
 pub mod push;
 
 pub mod demo;
+pub mod health;
 
 pub mod web;
 

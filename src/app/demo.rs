@@ -13,10 +13,12 @@ use crate::app::Bounds;
 use crate::clock::Clock;
 use crate::demo::Scenario;
 use crate::ingest::{Ingest, Outcome};
+use crate::metrics::Metrics;
 use crate::notification::source::Source;
 use crate::push::build_unsigned;
 use crate::signature::{Verifier, VerifierOptions};
 use crate::store::Store;
+use crate::store::disk;
 use crate::store::options::{Purpose, SourceRule, StoreOptions};
 
 /// Made-up pushes on their way into the store at once: while the writer commits one batch, the next
@@ -70,6 +72,8 @@ pub fn make(
         queues: Vec::new(),
         workflows: Vec::new(),
         clock: clock.clone(),
+        metrics: Metrics::new(),
+        free_disk: disk::free,
     })?;
     // The source that `serve --try` has without configuration, so that it finds its own.
     let rule = SourceRule {

@@ -23,18 +23,22 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::Ingest;
+use crate::metrics::Metrics;
 use crate::notification::source::masked;
 use crate::push::{Signer, test_key_path};
 use crate::signature::certificates::KnownCertificate;
 use crate::signature::{TEST_CERTIFICATE_URL, Verifier, VerifierOptions};
 use crate::store::Store;
+use crate::store::disk;
 use crate::store::lock::Running;
-use crate::store::options::{Purpose, StoreOptions};
+use crate::store::options::{FreeDisk, Purpose, StoreOptions};
 use crate::web::dashboard;
 use crate::web::downloads::Downloads;
+use crate::web::health::LastLook;
 use crate::web::live::{Live, LiveOptions};
 use crate::web::peer::Peer;
 use crate::web::receiver::{self, InFlight, Paths};
+use crate::web::requests::RequestIds;
 use crate::web::state::AppState;
 
 pub mod demo;
@@ -63,6 +67,8 @@ pub struct Bounds {
     /// How long a download waits for a reader that takes nothing. The kernel buffers megabytes and
     /// asks for more when much of it is gone, so this waits for lines of some ten kilobytes a second.
     pub download_stall: Duration,
+    /// How the disk is asked for its room.
+    pub free_disk: FreeDisk,
 }
 
 impl Default for Bounds {
@@ -79,6 +85,7 @@ impl Default for Bounds {
             },
             downloads: 4,
             download_stall: Duration::from_secs(120),
+            free_disk: disk::free,
         }
     }
 }
@@ -155,8 +162,12 @@ impl App {
             None => receiver,
         };
 
-        let (store, opened) = Store::open(store_options(config, clock, bounds))
-            .with_context(|| format!("cannot open the database {}", config.database.display()))?;
+        let metrics = Metrics::new();
+        let (store, opened) = Store::open(StoreOptions {
+            metrics: metrics.clone(),
+            ..store_options(config, clock, bounds)
+        })
+        .with_context(|| format!("cannot open the database {}", config.database.display()))?;
         let sources = store
             .register_sources(config.sources.clone())
             .context("cannot write the sources to the database")?;
@@ -182,7 +193,7 @@ impl App {
             })
             .context("cannot write the lock file beside the database")?;
 
-        let verifier = Verifier::new(verifier_options(config, clock, &store)?)?;
+        let verifier = Verifier::new(verifier_options(config, clock, &store, &metrics)?)?;
         let ingest = Ingest::new(store.clone(), verifier, &sources, clock.clone())?;
         let ingest = Arc::new(ingest);
         let live = Arc::new(Live::new(store.changes(), random_hex()?, bounds.live));
@@ -194,6 +205,9 @@ impl App {
             in_flight: InFlight::new(bounds.in_flight_bytes),
             live: Arc::clone(&live),
             downloads: Downloads::new(bounds.downloads, bounds.download_stall),
+            metrics,
+            requests: RequestIds::new(&random_hex()?),
+            last_look: LastLook::default(),
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             has_public_url: config.public_url.is_some(),
@@ -288,6 +302,8 @@ fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions
         queues: config.queues.clone(),
         workflows: config.workflows.clone(),
         clock: clock.clone(),
+        metrics: Metrics::new(),
+        free_disk: bounds.free_disk,
     }
 }
 
@@ -295,6 +311,7 @@ fn verifier_options(
     config: &Config,
     clock: &Clock,
     store: &Store,
+    metrics: &Metrics,
 ) -> anyhow::Result<VerifierOptions> {
     let test_key = if config.is_try {
         let path = test_key_path(&config.database);
@@ -318,6 +335,7 @@ fn verifier_options(
         public_prefix: public_prefix(config),
         test_key,
         kept: kept.collect(),
+        metrics: metrics.clone(),
         ..VerifierOptions::new(clock.clone())
     })
 }

@@ -20,8 +20,9 @@ use crate::app::Facts;
 use crate::app::demo::{self, DemoMade};
 use crate::app::living::{self, News, Platform};
 use crate::app::scratch::Scratch;
-use crate::cli::{say, serve};
+use crate::cli::{logging, say};
 use crate::clock::{Clock, Timestamp};
+use crate::config::log::{LogLevel, LogOptions};
 use crate::config::{Config, Flags};
 use crate::demo::living::LivingPush;
 use crate::demo::{OWNER, Scenario, workflow_ids};
@@ -111,7 +112,11 @@ fn show(command: &Demo, database: PathBuf, fate: &str) -> anyhow::Result<()> {
         jobs_a_minute: command.jobs_a_minute,
     };
     let config = command.config(database)?;
-    serve::start_logging();
+    // Without a line for each push: the demo tells of its pushes itself.
+    let _logging = logging::start(LogOptions {
+        level: LogLevel::Warn,
+        ..config.log
+    })?;
     let mut progress = Progress::start();
     living::serve(&config, &platform, |news| match news {
         News::Serving(facts) => announce(facts, fate),

@@ -20,7 +20,9 @@ mod admit;
 mod backup;
 mod demo;
 mod export;
+mod healthcheck;
 mod import;
+mod logging;
 mod output;
 mod push;
 mod rebuild;
@@ -50,6 +52,8 @@ enum Command {
     Demo(demo::Demo),
     /// Take a list out, whole: CSV, JSON lines, JSON, `CloudEvents`.
     Export(Box<export::Export>),
+    /// Ask the running server whether it is ready: exit code 0 or 1, and one line.
+    Healthcheck(healthcheck::Healthcheck),
     /// Bring another sink's deliveries in, so that two make one history.
     Import(import::Import),
     /// Read every message that is kept again, and fold everything again.
@@ -96,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Admit(command) => admit::run(&command),
         Command::Demo(command) => demo::run(&command),
         Command::Export(command) => export::run(&command),
+        Command::Healthcheck(command) => healthcheck::run(&command),
         Command::Import(command) => import::run(&command),
         Command::Rebuild(command) => rebuild::run(&command),
         Command::Backup(command) => backup::run(&command),

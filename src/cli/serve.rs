@@ -1,15 +1,11 @@
 //! `mpsink serve`: the receiver and the dashboard.
 
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Args;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt};
 
 use crate::app::{self, Facts};
+use crate::cli::logging::with_logging;
 use crate::cli::{Common, say};
 use crate::config::{Config, Flags};
 
@@ -39,24 +35,10 @@ pub(super) fn run(command: &Serve) -> anyhow::Result<ExitCode> {
         is_try: command.is_try,
         ..command.common.flags()
     })?;
-    start_logging();
-    app::serve(&config, |facts| announce(&config, facts))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Logs to standard error: everything of ours from `info`, of the HTTP server only its trouble.
-pub(super) fn start_logging() {
-    let levels = Targets::new()
-        .with_default(LevelFilter::INFO)
-        .with_target("actix", LevelFilter::WARN)
-        .with_target("actix_server", LevelFilter::WARN);
-    let lines = fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false);
-    tracing_subscriber::registry()
-        .with(lines.with_filter(levels))
-        .init();
+    with_logging(config.log, || {
+        app::serve(&config, |facts| announce(&config, facts))?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Says what was started. The secret path is shown in full only when it was just made: later

@@ -15,8 +15,11 @@ use chrono_tz::Tz;
 use thiserror::Error;
 use toml::{Table, Value};
 
+use crate::config::log::LogOptions;
 use crate::signature::urls::UrlPattern;
 use crate::store::options::{QueueRule, SourceRule, WorkflowRule};
+
+pub mod log;
 
 mod check;
 mod tables;
@@ -54,6 +57,8 @@ const KEYS: &[&str] = &[
     "verify.proxy",
     "dashboard.listen",
     "dashboard.timezone",
+    "log.format",
+    "log.level",
 ];
 
 /// The sections that come in double brackets, once or more.
@@ -68,6 +73,8 @@ const ENVIRONMENT_KEYS: &[&str] = &[
     "verify.proxy",
     "dashboard.listen",
     "dashboard.timezone",
+    "log.format",
+    "log.level",
 ];
 
 /// The configuration, every value checked.
@@ -87,6 +94,7 @@ pub struct Config {
     pub dashboard_listen: SocketAddr,
     /// The zone of the times on pages, for viewers who have chosen none.
     pub timezone: Tz,
+    pub log: LogOptions,
     /// `serve --try`: loopback only, the test key is trusted, a database of its own.
     pub is_try: bool,
 }

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Throttle};
 use crate::envelope;
+use crate::ingest::account::{Account, Ledger};
 use crate::ingest::doors::Doors;
 use crate::mps;
 use crate::notification::capture::Capture;
@@ -33,6 +34,7 @@ use crate::store::{
     REFUSED_BODY_BYTES_MAX, Store,
 };
 
+pub mod account;
 pub mod decide;
 pub mod import;
 pub mod made_up;
@@ -82,6 +84,7 @@ pub struct Ingest {
     verifier: Arc<Verifier>,
     doors: Doors,
     explanations: HashMap<(SourceId, RefusalReason), Throttle>,
+    ledgers: HashMap<SourceId, Ledger>,
     /// Taken by the one rebuild or import there may be.
     rebuilding: Arc<Mutex<()>>,
     clock: Clock,
@@ -100,9 +103,13 @@ impl Ingest {
             let reasons = RefusalReason::ALL.into_iter();
             reasons.map(|reason| (source.id, reason))
         });
+        let metrics = verifier.metrics();
+        let ledger = |source: &Source| Ledger::of(source, metrics.source(&source.name));
+        let ledgers = sources.iter().map(|source| (source.id, ledger(source)));
         let throttle = || Throttle::new(EXPLANATIONS_BURST, EXPLANATION_INTERVAL_MS, clock.clone());
         Ok(Ingest {
             doors,
+            ledgers: ledgers.collect(),
             explanations: kinds.map(|kind| (kind, throttle())).collect(),
             store,
             verifier: Arc::new(verifier),
@@ -121,8 +128,14 @@ impl Ingest {
         self.verifier.check_head(headers)
     }
 
-    /// Takes a push to one of the sources.
-    pub async fn receive(&self, head: CheckedHead, delivery: Delivery) -> Outcome {
+    /// Takes a push to one of the sources, and notes in `account` what is read of it.
+    pub async fn receive(
+        &self,
+        head: CheckedHead,
+        delivery: Delivery,
+        account: &mut Account,
+    ) -> Outcome {
+        account.note_body(delivery.body.len());
         let worth_fetching = match delivery.headers.first_text("x-mns-topic-owner") {
             Some(owner) => self
                 .doors
@@ -137,7 +150,7 @@ impl Ingest {
                 delivery,
                 first_use,
             } => {
-                let outcome = self.let_in(delivery, signature).await;
+                let outcome = self.let_in(delivery, signature, account).await;
                 self.keep_certificate(first_use).await;
                 outcome
             }
@@ -147,6 +160,7 @@ impl Ingest {
                 first_use,
             } => {
                 let notification = envelope::parse(&delivery);
+                account.note_envelope(&notification, delivery.received_at);
                 let outcome = self.hold(delivery, signature, &notification, reason).await;
                 self.keep_certificate(first_use).await;
                 outcome
@@ -203,8 +217,14 @@ impl Ingest {
     }
 
     /// Takes a push whose signature, date and body are right: owner and topic decide.
-    async fn let_in(&self, delivery: Verified<Delivery>, signature: Vec<u8>) -> Outcome {
+    async fn let_in(
+        &self,
+        delivery: Verified<Delivery>,
+        signature: Vec<u8>,
+        account: &mut Account,
+    ) -> Outcome {
         let notification = envelope::parse(&delivery);
+        account.note_envelope(&notification, delivery.received_at);
         let rule = match self.judge(delivery.source, &notification) {
             Ok(rule) => rule,
             Err(reason) => return self.hold(delivery, signature, &notification, reason).await,

@@ -484,6 +484,8 @@ mod tests {
             queues,
             workflows: Vec::new(),
             clock: Clock::standing_at(NOON),
+            metrics: Metrics::new(),
+            free_disk: disk::free,
         };
         let (store, _) = Store::open(options).unwrap();
         let rule = SourceRule {

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use tokio::{task, time};
 
 use crate::clock::{Clock, Timestamp};
+use crate::metrics::Metrics;
 use crate::signature::certificate::Certificate;
 use crate::signature::fetch::{FetchError, Fetcher};
 use crate::signature::urls::CertificateUrl;
@@ -94,6 +95,7 @@ struct Shared {
     clock: Clock,
     fetcher: Fetcher,
     timeout: Duration,
+    metrics: Metrics,
     state: Mutex<State>,
 }
 
@@ -142,6 +144,7 @@ impl Certificates {
         fetcher: Fetcher,
         timeout: Duration,
         mut kept: Vec<KnownCertificate>,
+        metrics: Metrics,
     ) -> Certificates {
         let mut state = State::default();
         kept.sort_by_key(|known| known.fetched_at);
@@ -153,6 +156,7 @@ impl Certificates {
                 clock,
                 fetcher,
                 timeout,
+                metrics,
                 state: Mutex::new(state),
             }),
         }
@@ -394,6 +398,7 @@ impl InFlight {
         let shared = &self.certificates.shared;
         let result = shared.fetcher.fetch(&self.url);
         let now = shared.clock.now();
+        shared.metrics.certificate_fetched(result.is_ok());
         let mut state = self.certificates.lock();
         let result = match result {
             Ok((certificate, bytes)) => {
@@ -455,7 +460,7 @@ mod tests {
 
     fn certificates(clock: &Clock, timeout: Duration) -> Certificates {
         let fetcher = Fetcher::new(None, timeout).unwrap();
-        Certificates::new(clock.clone(), fetcher, timeout, Vec::new())
+        Certificates::new(clock.clone(), fetcher, timeout, Vec::new(), Metrics::new())
     }
 
     fn noon() -> (Clock, Certificates) {
@@ -888,7 +893,7 @@ mod tests {
         kept.push(older);
         let fetcher = Fetcher::new(None, TIMEOUT).unwrap();
         let clock = Clock::standing_at(NOON);
-        let certificates = Certificates::new(clock, fetcher, TIMEOUT, kept);
+        let certificates = Certificates::new(clock, fetcher, TIMEOUT, kept, Metrics::new());
 
         assert!(!has(&certificates, 99) && !has(&certificates, 3));
         assert!(has(&certificates, 5) && has(&certificates, 19));

@@ -13,11 +13,12 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rsa::RsaPublicKey;
 
 use crate::clock::{Clock, Timestamp};
+use crate::metrics::Metrics;
 use crate::notification::capture::Capture;
 use crate::notification::delivery::{Delivery, Headers};
 use crate::notification::reason::{HoldReason, RefusalReason};
@@ -103,6 +104,8 @@ pub struct VerifierOptions {
     pub kept: Vec<KnownCertificate>,
     /// How long fetching a certificate, or waiting for one that is being fetched, may take.
     pub fetch_timeout: Duration,
+    /// Verifications and fetches are counted here.
+    pub metrics: Metrics,
 }
 
 impl VerifierOptions {
@@ -117,6 +120,7 @@ impl VerifierOptions {
             clock,
             kept: Vec::new(),
             fetch_timeout: FETCH_TIMEOUT,
+            metrics: Metrics::new(),
         }
     }
 }
@@ -131,6 +135,7 @@ pub struct Verifier {
     documented_url: Option<CertificateUrl>,
     clock: Clock,
     certificates: Certificates,
+    metrics: Metrics,
 }
 
 /// What [`Verifier::verify`] found.
@@ -192,8 +197,8 @@ impl Verifier {
             let allowed = urls::allow(&known.url, &options.certificate_urls);
             allowed.is_ok_and(|url| url.as_str() == known.url)
         });
-        let certificates =
-            Certificates::new(options.clock.clone(), fetcher, options.fetch_timeout, kept);
+        let (clock, metrics) = (options.clock.clone(), options.metrics.clone());
+        let certificates = Certificates::new(clock, fetcher, options.fetch_timeout, kept, metrics);
         Ok(Verifier {
             certificate_urls: options.certificate_urls,
             date_window_ms: options.date_window_ms,
@@ -203,7 +208,13 @@ impl Verifier {
             documented_url: CertificateUrl::known(DOCUMENTED_CERTIFICATE_URL),
             clock: options.clock,
             certificates,
+            metrics: options.metrics,
         })
+    }
+
+    /// Returns where verifications are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Checks the headers and the certificate's URL, before the body is read. Nothing is fetched.
@@ -224,6 +235,7 @@ impl Verifier {
         delivery: Delivery,
         worth_fetching: bool,
     ) -> Verification {
+        let began = Instant::now();
         let push = SignedPush {
             signature: head.signature(),
             texts: self.signed_texts(&delivery),
@@ -236,6 +248,7 @@ impl Verifier {
                 self.find_signer(url, &push, may_fetch).await
             }
         };
+        self.metrics.verified(began.elapsed());
         match found {
             Signer::Found { first_use } => judge(delivery, is_on_time, first_use),
             Signer::None(reason) => Verification::Refused { delivery, reason },

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::Timestamp;
 use crate::notification::Notification;
 use crate::notification::capture;
-use crate::notification::event::Event;
+use crate::notification::event::{Event, JobState};
 use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
 use crate::store::event_rows::{EventRow, Filing, Lane};
@@ -97,6 +97,11 @@ pub(super) fn append(
         Some(delivery) => {
             insert_capture(tx, delivery, arrival)?;
             insert_events(tx, ctx, batch, delivery, arrival)?;
+            if !batch.is_import {
+                let events = arrival.events.iter();
+                events
+                    .for_each(|event| batch.tally.add_event(event.word(), state_of(event).word()));
+            }
             Appended::Stored { delivery }
         }
         None => count_duplicate(tx, batch, arrival.delivery.received_at, key, message_sha256)?,
@@ -112,8 +117,20 @@ pub(super) fn import(
     batch: &mut Batch,
     arrivals: &Arc<Vec<Arrival>>,
 ) -> rusqlite::Result<Result<Imported, WriteError>> {
+    batch.is_import = true;
+    let imported = import_each(tx, ctx, batch, arrivals);
+    batch.is_import = false;
+    imported
+}
+
+fn import_each(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    batch: &mut Batch,
+    arrivals: &[Arrival],
+) -> rusqlite::Result<Result<Imported, WriteError>> {
     let mut imported = Imported::default();
-    for arrival in arrivals.iter() {
+    for arrival in arrivals {
         let key = delivery_key(&arrival.region, &arrival.notification);
         let sha256: [u8; 32] = Sha256::digest(&arrival.notification.message).into();
         let mut select = tx.prepare_cached(SELECT_IS_DIFFERENT)?;
@@ -190,6 +207,15 @@ fn insert_delivery(
         unrecognized,
     ])?;
     Ok((inserted > 0).then(|| tx.last_insert_rowid()))
+}
+
+fn state_of(event: &Event) -> JobState {
+    match event {
+        Event::Job(job) => job.state,
+        Event::Run(run) => run.state,
+        Event::Activity(activity) => activity.state,
+        Event::Unrecognized(_) => JobState::Unknown,
+    }
 }
 
 /// Returns why a message with these events was not understood; `None` if it was.

@@ -8,15 +8,15 @@
 //! the server's log grows by what arrives, at [`LOG_SHARE`] of it by our guess.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::store::copy::{self, Copy, CopyError, CopyStep, FREE_BYTES, Original};
+use crate::store::copy::{self, Copy, CopyError, CopyStep, Original};
+use crate::store::disk;
 use crate::store::lock;
-use crate::store::options::Purpose;
+use crate::store::options::{FreeDisk, Purpose};
 
 /// How much of the database's size the log may grow by meanwhile, as a divisor: a thousand pushes a
 /// second write 18 MB of log a second, and a slow disk copies 72.
@@ -62,21 +62,21 @@ pub fn backup(
     may_replace: bool,
     progress: impl FnMut(CopyStep),
 ) -> Result<Backup, BackupError> {
-    backup_with(database, file, may_replace, FREE_BYTES, progress)
+    backup_with(database, file, may_replace, progress)
 }
 
 fn backup_with(
     database: &Path,
     file: &Path,
     may_replace: bool,
-    free_bytes: fn(&Path) -> io::Result<u64>,
+    free_disk: FreeDisk,
     mut progress: impl FnMut(CopyStep),
 ) -> Result<Backup, BackupError> {
     // Through a link, so that the link stays and what it leads to is replaced.
     let name = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     check_name(database, &name, may_replace)?;
     let mut original = Original::open(database)?;
-    require_rooms(database, &name, original.bytes()?, free_bytes)?;
+    require_rooms(database, &name, original.bytes()?, free_disk)?;
     let copy = Copy::begin(copy::beside(&name, ".part"))?;
     let bytes = copy.fill(&mut original, &mut progress)?;
     // Again: it may have come since.
@@ -117,17 +117,17 @@ fn require_rooms(
     database: &Path,
     file: &Path,
     bytes: u64,
-    free_bytes: fn(&Path) -> io::Result<u64>,
+    free_disk: FreeDisk,
 ) -> Result<(), CopyError> {
     let real = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
     let (from, to) = (copy::folder_of(&real), copy::folder_of(file));
     let device = |folder: &Path| fs::metadata(folder).ok().map(|it| it.dev());
     let log = (bytes / LOG_SHARE).max(LOG_BYTES_MIN);
     if device(from) == device(to) {
-        return copy::require_room(to, bytes, log, free_bytes);
+        return copy::require_room(to, bytes, log, free_disk);
     }
-    copy::require_room(to, bytes, 0, free_bytes)?;
-    copy::require_room(from, 0, log, free_bytes)
+    copy::require_room(to, bytes, 0, free_disk)?;
+    copy::require_room(from, 0, log, free_disk)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::mem;
 
 use rusqlite::Transaction;
 
+use crate::metrics::tally::Tally;
 use crate::store::event_rows::EventRow;
 use crate::store::inbox::Context;
 use crate::store::jobs::{self, Told};
@@ -31,6 +32,10 @@ use crate::store::words::WordChanges;
 pub(super) struct Batch {
     jobs: BTreeMap<(String, String), News>,
     runs: BTreeMap<(String, String), News>,
+    /// What is brought in now is the history of another sink, and nothing that happens.
+    pub(super) is_import: bool,
+    /// What is counted once this is committed.
+    pub(super) tally: Tally,
 }
 
 /// What has come for a job or run since its row was written.
@@ -41,6 +46,8 @@ pub(super) struct News {
     pub(super) deliveries: u64,
     /// The event, if there is one: a job that has no row yet need not ask for it.
     pub(super) only: Option<Told>,
+    /// Some of it is no import, so that an end is one that happens now.
+    is_live: bool,
     last_delivery: Option<RowId>,
 }
 
@@ -50,6 +57,10 @@ pub(super) struct Shares {
     pub(super) roll_ups: Deltas,
     pub(super) queues: Queues,
     pub(super) words: WordChanges,
+    /// The jobs and runs that have ended, as far as that is to be counted.
+    pub(super) ends: Tally,
+    /// What ends now does so; false where rows are folded again or imported.
+    pub(super) counts_ends: bool,
 }
 
 impl Batch {
@@ -58,12 +69,12 @@ impl Batch {
         let EventRow { job, run, .. } = &row;
         if let Some(run) = run {
             let news = self.runs.entry((owner.to_owned(), run.clone()));
-            news.or_default().add_event(delivery);
+            news.or_default().add_event(delivery, !self.is_import);
         }
         if let Some(job) = job {
             let news = self.jobs.entry((owner.to_owned(), job.clone()));
             let news = news.or_default();
-            news.add_event(delivery);
+            news.add_event(delivery, !self.is_import);
             let is_first = news.events == 1;
             news.only = is_first.then(|| Told::of(row, region));
         }
@@ -81,21 +92,25 @@ impl Batch {
 
     /// Folds what is not folded yet. The second call finds nothing to do.
     pub(super) fn settle(&mut self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()> {
-        let Batch { jobs, runs } = mem::take(self);
+        let (jobs, runs) = (mem::take(&mut self.jobs), mem::take(&mut self.runs));
         let mut shares = Shares::default();
         for ((owner, run), news) in runs {
+            shares.counts_ends = news.is_live;
             runs::take_in(tx, &owner, &run, &news, &mut shares)?;
         }
         for ((owner, job), news) in jobs {
+            shares.counts_ends = news.is_live;
             jobs::take_in(tx, &owner, &job, &news, &mut shares)?;
         }
+        self.tally.add(mem::take(&mut shares.ends));
         shares.write(tx, ctx)
     }
 }
 
 impl News {
-    fn add_event(&mut self, delivery: RowId) {
+    fn add_event(&mut self, delivery: RowId, is_live: bool) {
         self.events += 1;
+        self.is_live |= is_live;
         if self.last_delivery != Some(delivery) {
             self.last_delivery = Some(delivery);
             self.deliveries += 1;

@@ -24,9 +24,9 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use thiserror::Error;
 
-use crate::store::disk::free_bytes;
 use crate::store::errors::OpenError;
 use crate::store::open::{self, Found};
+use crate::store::options::FreeDisk;
 
 /// A log that a copy would be read with: SQLite takes whatever stands there for its own.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -297,9 +297,9 @@ pub(super) fn require_room(
     folder: &Path,
     bytes: u64,
     beside: u64,
-    free_bytes_of: fn(&Path) -> io::Result<u64>,
+    free_disk: FreeDisk,
 ) -> Result<(), CopyError> {
-    let free = free_bytes_of(folder).map_err(|source| CopyError::Unwritable {
+    let free = free_disk(folder).map_err(|source| CopyError::Unwritable {
         path: folder.to_owned(),
         source,
     })?;
@@ -313,9 +313,6 @@ pub(super) fn require_room(
     }
     Ok(())
 }
-
-/// What asks the disk outside tests.
-pub(super) const FREE_BYTES: fn(&Path) -> io::Result<u64> = free_bytes;
 
 /// Returns the path with `suffix` right behind its name.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, Timestamp, Window};
+use crate::metrics::Metrics;
 use crate::mps;
 use crate::notification::delivery::{Delivery, Headers};
 use crate::notification::event::{Event, JobEvent, JobState};
@@ -24,7 +25,7 @@ use crate::store::inbox::{Asked, Context, How};
 use crate::store::lane_records::LaneKey;
 use crate::store::options::{Purpose, QueueRule, SourceRule, StoreOptions};
 use crate::store::records::{JobRecord, Listing, Page, Place, RollUpRecord, RollUpSpan, RunRecord};
-use crate::store::{Appended, Arrival, NewHeld, OwnerRule, Store};
+use crate::store::{Appended, Arrival, NewHeld, OwnerRule, Store, disk};
 
 pub(super) const NOON: Timestamp = Timestamp(1_714_982_400_000);
 
@@ -49,6 +50,8 @@ pub(super) fn options(path: PathBuf) -> StoreOptions {
         queues: Vec::new(),
         workflows: Vec::new(),
         clock: Clock::standing_at(NOON),
+        metrics: Metrics::new(),
+        free_disk: disk::free,
     }
 }
 

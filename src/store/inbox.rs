@@ -14,6 +14,7 @@ use rusqlite::Transaction;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::metrics::InboxDepth;
 use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
 use crate::store::options::QueueRule;
@@ -130,15 +131,21 @@ pub(super) struct Inbox {
     sender: RwLock<Option<SyncSender<Message>>>,
     bytes: Arc<AtomicUsize>,
     bytes_max: usize,
+    depth: InboxDepth,
 }
 
 impl Inbox {
-    pub(super) fn new(commands_max: usize, bytes_max: usize) -> (Inbox, Receiver<Message>) {
+    pub(super) fn new(
+        commands_max: usize,
+        bytes_max: usize,
+        depth: InboxDepth,
+    ) -> (Inbox, Receiver<Message>) {
         let (sender, messages) = mpsc::sync_channel(commands_max);
         let inbox = Inbox {
             sender: RwLock::new(Some(sender)),
             bytes: Arc::new(AtomicUsize::new(0)),
             bytes_max,
+            depth,
         };
         (inbox, messages)
     }
@@ -147,10 +154,13 @@ impl Inbox {
     /// bound alone never goes in.
     pub(super) fn send<W: Work + 'static>(&self, bytes: usize, work: W) -> Result<(), WriteError> {
         let reserved = self.reserve(bytes).ok_or(WriteError::Busy)?;
-        self.put(Message::Command(Command {
+        // Before it is there, since the writer may take it at once.
+        self.depth.add();
+        let put = self.put(Message::Command(Command {
             work: Box::new(work),
             _reserved: reserved,
-        }))
+        }));
+        put.inspect_err(|_| self.depth.remove())
     }
 
     pub(super) fn send_flush(

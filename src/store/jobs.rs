@@ -340,6 +340,19 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
 }
 
 /// Makes the row what it is to be, and with it what it adds elsewhere.
+/// Counts a job of a queue that had not ended before. One whose end is corrected is not counted again.
+fn note_end(before: Option<&FoldedJob>, after: Option<&FoldedJob>, shares: &mut Shares) {
+    let has_ended = |row: &&FoldedJob| row.record.state.is_terminal();
+    let Some(after) = after.filter(has_ended) else {
+        return;
+    };
+    let is_new = before.filter(has_ended).is_none();
+    if shares.counts_ends && is_new && after.record.run.is_none() {
+        let queue = after.record.queue.as_deref();
+        shares.ends.add_job(queue, after.record.state.word());
+    }
+}
+
 fn replace(
     tx: &Transaction<'_>,
     before: Option<(RowId, FoldedJob)>,
@@ -353,6 +366,7 @@ fn replace(
         had.and_then(contribution),
         after.as_ref().and_then(contribution),
     );
+    note_end(had, after.as_ref(), shares);
     let words_before = had.map(words_of).unwrap_or_default();
     let words_after = after.as_ref().map(words_of).unwrap_or_default();
     let (id, change) = match (before, after) {

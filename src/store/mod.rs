@@ -11,7 +11,7 @@
 //! `jobs.rs`, `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`, what is kept
 //! beside; `rebuild/`, how it all comes from the events again; `readers/`, the reading verbs and a file
 //! for each list; `changes.rs`, who is told of a commit; `open.rs`, `reading.rs`, `lock.rs`, `files.rs`,
-//! what the database stands on; `import.rs`, how another one comes in.
+//! what the database stands on; `pulse.rs`, `disk.rs`, how writer and disk are; `import.rs`, how another one comes in.
 //!
 //! Noted refusals and strays do not come through the inbox, so that a flood of them never takes a
 //! good push's place: `notes.rs` gathers them in memory, and the same thread writes a few at a time.
@@ -36,6 +36,7 @@ use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::notification::source::{Source, SourceId};
 use crate::notification::{Admitted, Notification};
 use crate::store::changes::Changes;
+use crate::store::disk::Disk;
 use crate::store::errors::{OpenError, WriteError};
 use crate::store::files::Files;
 use crate::store::inbox::{Asked, Context, How, How::Settled, Inbox};
@@ -43,6 +44,7 @@ use crate::store::lanes::Workflows;
 use crate::store::lock::{Lock, Running};
 use crate::store::notes::Notes;
 use crate::store::options::{Opened, Purpose, SourceRule, StoreOptions};
+use crate::store::pulse::Pulse;
 use crate::store::readers::{READER_LIMITS, Readers};
 use crate::store::records::RowId;
 use crate::store::writer::{Ended, Writer};
@@ -57,11 +59,13 @@ pub mod import;
 pub mod lane_records;
 pub mod lock;
 pub mod options;
+pub mod pulse;
 pub mod rebuild;
 pub mod records;
 pub mod restore;
 pub mod rollups;
 pub mod scan_records;
+pub mod standing;
 
 mod append;
 mod batch;
@@ -205,6 +209,8 @@ struct Inner {
     writer: Mutex<Option<JoinHandle<()>>>,
     ended: watch::Receiver<Ended>,
     changes: Changes,
+    pulse: Arc<Pulse>,
+    disk: Disk,
 }
 
 impl Inner {
@@ -252,7 +258,16 @@ impl Store {
             Readers::open(&options.path, READER_LIMITS).map_err(|error| unusable(error.into()))?;
         let lock = Arc::new(Mutex::new(Some(lock)));
         let notes = Arc::new(Notes::default());
-        let (inbox, messages) = Inbox::new(options.inbox_commands_max, options.inbox_bytes_max);
+        let (inbox, messages) = Inbox::new(
+            options.inbox_commands_max,
+            options.inbox_bytes_max,
+            options.metrics.inbox(options.inbox_commands_max),
+        );
+        let pulse = Arc::<Pulse>::default();
+        let disk = Disk {
+            path: options.path.clone(),
+            free: options.free_disk,
+        };
         let workflows = Workflows::new(options.workflows, options.clock.clone());
         let (commits, changes) = Changes::channel();
         let writer = Writer {
@@ -261,6 +276,9 @@ impl Store {
             messages,
             notes: Arc::clone(&notes),
             commits,
+            depth: options.metrics.inbox(options.inbox_commands_max),
+            metrics: options.metrics,
+            pulse: Arc::clone(&pulse),
             ctx: Context {
                 queues: options.queues,
                 held_bytes_max: options.held_bytes_max,
@@ -280,6 +298,8 @@ impl Store {
             writer: Mutex::new(Some(thread)),
             ended,
             changes,
+            pulse,
+            disk,
         };
         let store = Store {
             inner: Arc::new(inner),

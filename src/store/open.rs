@@ -191,6 +191,11 @@ fn require_sqlite(version: i32) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Returns the number of the schema that this program has.
+pub(super) fn schema_known() -> u64 {
+    MIGRATIONS.len() as u64
+}
+
 /// What a file says about itself before it is touched.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {

@@ -4,10 +4,12 @@
 //! Plain values that `config` fills and `app` hands down: nothing is checked here, and nothing is
 //! read from a file or the environment.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 
 /// What [`Store::open`] needs.
 ///
@@ -29,7 +31,14 @@ pub struct StoreOptions {
     /// What is known of workflows beside their messages.
     pub workflows: Vec<WorkflowRule>,
     pub clock: Clock,
+    /// What the writer does is counted here.
+    pub metrics: Metrics,
+    /// Asks how many bytes are free for us at a path; another one only in tests.
+    pub free_disk: FreeDisk,
 }
+
+/// See [`disk::free`](crate::store::disk::free).
+pub type FreeDisk = fn(&Path) -> io::Result<u64>;
 
 /// What a database is for; it is marked so when it is made, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::metrics::InboxDepth;
 use crate::store::changes::Changes;
+use crate::store::disk::{self, Disk};
 use crate::store::errors::OpenError;
 use crate::store::inbox::Inbox;
 use crate::store::lanes::Workflows;
@@ -37,7 +39,7 @@ impl Store {
             source: source.into(),
         })?;
         // Closed at once, so that nothing gets as far as its bounds.
-        let (inbox, _) = Inbox::new(1, usize::MAX);
+        let (inbox, _) = Inbox::new(1, usize::MAX, InboxDepth::default());
         inbox.close();
         let (_, ended) = watch::channel(Some(Ok(())));
         // Nobody tells of what the server that writes commits.
@@ -54,6 +56,11 @@ impl Store {
                 answer_within: Duration::ZERO,
                 writer: Mutex::new(None),
                 ended,
+                pulse: Arc::default(),
+                disk: Disk {
+                    path: path.to_owned(),
+                    free: disk::free,
+                },
             }),
         })
     }

@@ -23,8 +23,9 @@ use thiserror::Error;
 
 use crate::clock::Timestamp;
 use crate::store::copy::{
-    self, Copy, CopyError, CopyStep, FREE_BYTES, Original, beside, remove_if_there, sync_folder_of,
+    self, Copy, CopyError, CopyStep, Original, beside, remove_if_there, sync_folder_of,
 };
+use crate::store::disk;
 use crate::store::errors::OpenError;
 use crate::store::lock::{Lock, LockError};
 use crate::store::options::Purpose;
@@ -108,7 +109,7 @@ pub fn restore(
     }
     let mut original = open_backup(&database, file, purpose)?;
     let bytes = original.bytes()?;
-    copy::require_room(copy::folder_of(&database), bytes, 0, FREE_BYTES)?;
+    copy::require_room(copy::folder_of(&database), bytes, 0, disk::free)?;
     original.check()?;
     let copy = Copy::begin(beside(&database, COPY))?;
     let bytes = copy.fill(&mut original, &mut progress)?;

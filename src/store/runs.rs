@@ -286,6 +286,18 @@ pub(super) fn activity_record(row: &Row<'_>) -> rusqlite::Result<ActivityRecord>
 }
 
 /// Makes the rows what they are to be, and with them what they add elsewhere.
+/// Counts a run that had not ended before. One whose outcome is corrected is not counted again.
+fn note_end(before: Option<&RunRecord>, after: Option<&RunRecord>, shares: &mut Shares) {
+    let has_ended = |run: &&RunRecord| run.outcome.is_end();
+    let Some(after) = after.filter(has_ended) else {
+        return;
+    };
+    if shares.counts_ends && before.filter(has_ended).is_none() {
+        let workflow = after.workflow.id.as_deref();
+        shares.ends.add_run(workflow, after.outcome.word());
+    }
+}
+
 fn replace(
     tx: &Transaction<'_>,
     before: Option<Stored>,
@@ -297,6 +309,7 @@ fn replace(
         had.and_then(rollups::of_run),
         after.as_ref().and_then(rollups::of_run),
     );
+    note_end(had, after.as_ref(), shares);
     let words_before = had.map(words::of_run).unwrap_or_default();
     let words_after = after.as_ref().map(words::of_run).unwrap_or_default();
     let activities = after.as_ref().map_or(&[][..], |after| &after.activities);

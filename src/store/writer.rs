@@ -25,12 +25,14 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
+use crate::metrics::{InboxDepth, Metrics};
 use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
 use crate::store::files::{Displaced, Files};
 use crate::store::inbox::{Command, Context, Message};
 use crate::store::lock::Lock;
 use crate::store::notes::Notes;
+use crate::store::pulse::Pulse;
 use crate::store::{refusals, unpoisoned};
 
 /// The most commands in one transaction: as many as a server's inbox holds, a fifth of a second of
@@ -57,6 +59,9 @@ pub(super) struct Writer {
     pub(super) notes: Arc<Notes>,
     /// The number of the last commit.
     pub(super) commits: watch::Sender<u64>,
+    pub(super) metrics: Metrics,
+    pub(super) depth: InboxDepth,
+    pub(super) pulse: Arc<Pulse>,
     pub(super) ctx: Context,
 }
 
@@ -113,6 +118,7 @@ impl Writer {
         let mut notes_due: Option<Instant> = None;
         let mut notes_written_at: Option<Instant> = None;
         while let Some(round) = self.next_round(notes_due) {
+            self.pulse.begin();
             self.write(round.batch)?;
             let is_due = notes_due.is_some_and(|due| due <= Instant::now());
             if !round.flushes.is_empty() {
@@ -123,6 +129,7 @@ impl Writer {
             if is_due {
                 notes_written_at = Some(Instant::now());
             }
+            self.pulse.end();
             notes_due = self.notes.interval().map(|interval| {
                 notes_written_at.map_or_else(Instant::now, |written| written + interval)
             });
@@ -144,14 +151,25 @@ impl Writer {
                 }
             }
         };
-        round.take(first);
+        self.take(&mut round, first);
         while round.batch.len() < BATCH_COMMANDS_MAX {
             match self.messages.try_recv() {
-                Ok(message) => round.take(message),
+                Ok(message) => self.take(&mut round, message),
                 Err(_) => break,
             }
         }
         Some(round)
+    }
+
+    fn take(&self, round: &mut Round, message: Message) {
+        match message {
+            Message::Command(command) => {
+                self.depth.remove();
+                round.batch.push(command);
+            }
+            Message::FlushNotes(reply) => round.flushes.push(reply),
+            Message::Wake => {}
+        }
     }
 
     fn write(&mut self, batch: Vec<Command>) -> Result<(), Displaced> {
@@ -195,6 +213,8 @@ impl Writer {
         if batch.is_empty() {
             return Ok(());
         }
+        let began = Instant::now();
+        let commands = batch.len();
         let tx = self
             .conn
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -206,6 +226,10 @@ impl Writer {
         }
         debt.settle(&tx, &self.ctx).map_err(Failed::Member)?;
         tx.commit().map_err(Failed::Transaction)?;
+        let now = self.ctx.clock.now();
+        self.pulse.committed(now);
+        self.metrics.committed(commands, began.elapsed(), now.0);
+        self.metrics.count(&debt.tally);
         // After the commit, so that no answer is given for one into a file that was gone by then.
         self.files.check().map_err(Failed::Displaced)
     }
@@ -264,16 +288,6 @@ impl Writer {
             Ok(0) => {}
             Ok(_) => tracing::info!("the log was not emptied: it is being read"),
             Err(error) => tracing::warn!(%error, "the log was not emptied"),
-        }
-    }
-}
-
-impl Round {
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Command(command) => self.batch.push(command),
-            Message::FlushNotes(reply) => self.flushes.push(reply),
-            Message::Wake => {}
         }
     }
 }

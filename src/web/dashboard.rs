@@ -17,7 +17,8 @@ use crate::web::guard::guard as dashboard_guard;
 use crate::web::pages::lanes;
 use crate::web::representation::represent;
 use crate::web::{
-    captures, decisions, downloads, import, json, live, openapi, pages, rebuild, settings, statics,
+    captures, decisions, downloads, health, import, json, live, openapi, pages, rebuild, requests,
+    settings, statics,
 };
 
 /// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,
@@ -34,6 +35,7 @@ pub fn scope() -> Scope<
     web::scope("")
         .wrap(from_fn(dashboard_guard))
         .wrap(from_fn(represent))
+        .wrap(from_fn(requests::named))
         .configure(whole_lists)
         .service(reads("/", pages::overview::show))
         .service(reads("/overview.json", pages::overview::show_json))
@@ -82,6 +84,9 @@ pub fn scope() -> Scope<
         .service(changes("/rebuild", rebuild::rebuild))
         .service(changes("/import", import::import))
         .service(both("/settings", pages::settings::show, settings::change))
+        .service(reads("/healthz", health::live))
+        .service(reads("/readyz", health::ready))
+        .service(reads("/metrics", health::metrics))
         .service(reads("/openapi.json", openapi::show))
         .service(reads("/static/style.css", statics::style))
         .service(reads("/static/charts.css", statics::charts))

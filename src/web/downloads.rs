@@ -44,6 +44,7 @@ const BUSY_TRIES: u32 = 15;
 /// The downloads under way, of which there may be only so many.
 pub struct Downloads {
     places: Arc<Semaphore>,
+    at_once: usize,
     stall_max: Duration,
     stopping: watch::Sender<bool>,
 }
@@ -53,6 +54,7 @@ impl Downloads {
     pub fn new(at_once: usize, stall_max: Duration) -> Downloads {
         Downloads {
             places: Arc::new(Semaphore::new(at_once)),
+            at_once,
             stall_max,
             stopping: watch::Sender::new(false),
         }
@@ -61,6 +63,12 @@ impl Downloads {
     /// Cuts all off, and each that would still begin.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Returns how many are under way.
+    pub fn running(&self) -> u64 {
+        let free = self.places.available_permits();
+        self.at_once.saturating_sub(free) as u64
     }
 
     fn take_place(&self) -> Result<OwnedSemaphorePermit, PageError> {
@@ -109,6 +117,7 @@ pub async fn give(
         Ok(Err(error @ ExportError::Write(_))) => return Err(PageError::unavailable(error)),
         Err(error) => return Err(PageError::unavailable(error)),
     };
+    state.metrics.export_begun();
     let peer = Peer::of(&request);
     let (taken, watched) = watch::channel(());
     let stopping = state.downloads.stopping.subscribe();

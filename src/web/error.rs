@@ -298,7 +298,7 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
     if let PageError::Unavailable { source } = error {
         let cause = source.as_deref().map(chain).unwrap_or_default();
         tracing::error!(
-            address = asked.here,
+            path = asked.here.split('?').next().unwrap_or_default(),
             cause,
             "cannot answer a request to the dashboard"
         );

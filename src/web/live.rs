@@ -56,6 +56,7 @@ pub struct Live {
     /// What ids of this start of the server begin with.
     start: String,
     viewers: Arc<Semaphore>,
+    viewers_max: usize,
     waiters: Arc<Semaphore>,
     event_every: Duration,
     ending: watch::Sender<bool>,
@@ -74,6 +75,7 @@ impl Live {
             changes,
             start,
             viewers: Arc::new(Semaphore::new(options.viewers_max)),
+            viewers_max: options.viewers_max,
             waiters: Arc::new(Semaphore::new(options.waiters_max)),
             event_every: options.event_every,
             ending: watch::Sender::new(false),
@@ -87,6 +89,12 @@ impl Live {
 
     pub fn changes(&self) -> Changes {
         self.changes.clone()
+    }
+
+    /// Returns how many pages are kept up to date now.
+    pub fn viewers(&self) -> u64 {
+        let free = self.viewers.available_permits();
+        self.viewers_max.saturating_sub(free) as u64
     }
 
     /// Returns a place among those who wait for a job or run.

@@ -14,17 +14,20 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::{HttpRequest, HttpResponse, Scope, guard, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, Scope, guard, web};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
+use crate::ingest::Outcome;
+use crate::ingest::account::Account;
 use crate::notification::delivery::{Delivery, Headers};
 use crate::notification::reason::RefusalReason;
 use crate::notification::source::{Source, SourceId, masked};
 use crate::store::REFUSED_BODY_BYTES_MAX;
 use crate::web::error::{ReceiverError, answer};
+use crate::web::requests;
 use crate::web::state::AppState;
 
 /// The longest body taken. A message has at most 64 KiB, but escaping can make its envelope 390 KiB.
@@ -151,41 +154,91 @@ pub fn scope(state: web::Data<AppState>) -> Scope {
         .default_service(web::to(receive))
 }
 
-/// Answers every request to the receiver.
+/// Answers every request to the receiver, with the id under which the log has it.
 pub async fn receive(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<AppState>,
+) -> HttpResponse {
+    let id = state.requests.next();
+    let answered = receive_under(&id, &request, payload, &state).await;
+    let mut response = answered.unwrap_or_else(|error| error.error_response());
+    requests::name(response.headers_mut(), &id);
+    response
+}
+
+async fn receive_under(
+    id: &str,
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: &AppState,
 ) -> Result<HttpResponse, ReceiverError> {
     let target = request
         .uri()
         .path_and_query()
         .map_or("", |target| target.as_str());
     let Some(source) = state.paths.find(target) else {
-        return answer_off_the_path(&request, target, &state);
+        return answer_off_the_path(request, target, state);
     };
     if request.method() != Method::POST {
         return Err(ReceiverError::MethodNotAllowed);
     }
-    let mut delivery = Delivery {
+    let delivery = Delivery {
         source,
         target: target.to_owned(),
-        headers: headers_of(&request),
+        headers: headers_of(request),
         body: Vec::new(),
         received_at: state.clock.now(),
     };
+    let mut account = state.ingest.account(source, id.to_owned());
+    match take(request, payload, delivery, state, &mut account).await {
+        Ok(outcome) => {
+            account.close(&outcome);
+            answer(outcome)
+        }
+        Err(error) => {
+            close_unjudged(account, error);
+            Err(error)
+        }
+    }
+}
+
+/// Reads the rest of a push and hands it over.
+async fn take(
+    request: &HttpRequest,
+    payload: web::Payload,
+    mut delivery: Delivery,
+    state: &AppState,
+    account: &mut Account,
+) -> Result<Outcome, ReceiverError> {
     let head = match state.ingest.check_head(&delivery.headers) {
         Ok(head) => head,
-        Err(reason) => return refuse_by_head(payload, delivery, reason, &state).await,
+        Err(reason) => return refuse_by_head(payload, delivery, reason, state).await,
     };
     let mut share = state.in_flight.share();
-    if declared_length(&request).is_some_and(|length| length > BODY_BYTES_MAX) {
+    if declared_length(request).is_some_and(|length| length > BODY_BYTES_MAX) {
         return Err(ReceiverError::BodyTooLong);
     }
     delivery.body = read_body(payload, BODY_BYTES_MAX, &mut share)
         .await?
         .whole()?;
-    answer(state.ingest.receive(head, delivery).await)
+    Ok(state.ingest.receive(head, delivery, account).await)
+}
+
+/// Counts a push that was not judged, since not all of it was read.
+fn close_unjudged(account: Account, error: ReceiverError) {
+    match error {
+        ReceiverError::BodyTooLong => account.close_unread("body_too_long"),
+        ReceiverError::BodyTooSlow => account.close_unread("body_too_slow"),
+        ReceiverError::BodyBroken => account.close_unread("body_broken"),
+        ReceiverError::TooManyBytesInFlight => account.close_failed("too_many_bytes"),
+        // Not of a push that is being read.
+        ReceiverError::NoSuchPath
+        | ReceiverError::MethodNotAllowed
+        | ReceiverError::Refused(_)
+        | ReceiverError::Held(_)
+        | ReceiverError::Trouble(_) => account.close_failed("not_read"),
+    }
 }
 
 /// Answers what is for no source: the health of the process, or nothing.
@@ -211,12 +264,12 @@ async fn refuse_by_head(
     mut delivery: Delivery,
     reason: RefusalReason,
     state: &AppState,
-) -> Result<HttpResponse, ReceiverError> {
+) -> Result<Outcome, ReceiverError> {
     let mut share = state.in_flight.share();
     let body = read_body(payload, REFUSED_BODY_BYTES_MAX, &mut share).await?;
     let body_bytes = body.bytes_seen as u64;
     delivery.body = body.bytes;
-    answer(state.ingest.refuse(delivery, body_bytes, reason))
+    Ok(state.ingest.refuse(delivery, body_bytes, reason))
 }
 
 fn headers_of(request: &HttpRequest) -> Headers {

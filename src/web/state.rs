@@ -6,11 +6,14 @@ use chrono_tz::Tz;
 
 use crate::clock::Clock;
 use crate::ingest::Ingest;
+use crate::metrics::Metrics;
 use crate::notification::source::Source;
 use crate::store::Store;
 use crate::web::downloads::Downloads;
+use crate::web::health::LastLook;
 use crate::web::live::Live;
 use crate::web::receiver::{InFlight, Paths};
+use crate::web::requests::RequestIds;
 
 /// The one state of both servers.
 pub struct AppState {
@@ -22,6 +25,9 @@ pub struct AppState {
     /// Who is told of what is written.
     pub live: Arc<Live>,
     pub downloads: Downloads,
+    pub metrics: Metrics,
+    pub requests: RequestIds,
+    pub last_look: LastLook,
     pub clock: Clock,
     /// The URL to register in the SMQ console, with the secret path.
     pub endpoint: String,

@@ -47,6 +47,7 @@ mod roll_ups;
 mod runs;
 mod scan;
 mod sources;
+mod standing;
 
 /// How much reading there may be at once and for how long.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,215 @@
+//! How we are: each thing that has to be right for a push to be taken, with a state and a reason.
+//!
+//! One source of truth for `/readyz`, `mpsink healthcheck` and whoever else says how the server is:
+//! [`gather`] looks, and the [`Report`] is what they show. It writes nothing and fetches nothing, so
+//! that a stranger who asks often costs a look at the disk and one short reading.
+//!
+//! *Failing* means that pushes cannot be taken now, or very soon not: `/readyz` is 503 then. *Warning*
+//! means that a person should look, while pushes are still taken. That no certificate was fetched
+//! yet is a warning and no more: it is fetched when a push names it, so that a proxy which waits for us
+//! to be ready before it passes anything on would wait for ever.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::signature::CertificateStatus;
+use crate::store::Store;
+use crate::store::errors::ReadError;
+use crate::store::pulse::WriterState;
+
+/// A round of the writer that takes longer than this has kept every sender waiting for longer than it
+/// waits: SMQ hangs up after 5 s.
+pub const WRITER_STUCK_AFTER: Duration = Duration::from_secs(4);
+
+/// With less free the server is not ready: a full inbox holds 64 MiB, which goes to the log and from
+/// there into the database, each with its indexes about twice as large.
+pub const DISK_FREE_MIN: u64 = 256 * 1024 * 1024;
+
+/// With less free a person should look: at one push a second and 18 KB each it is what a day takes.
+pub const DISK_FREE_LOW: u64 = 2 * 1024 * 1024 * 1024;
+
+/// How a thing is; the worst of all counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthState {
+    Fine,
+    /// Pushes are taken, and a person should look.
+    Warning,
+    /// Pushes cannot be taken.
+    Failing,
+}
+
+impl HealthState {
+    pub fn word(self) -> &'static str {
+        match self {
+            HealthState::Fine => "fine",
+            HealthState::Warning => "warning",
+            HealthState::Failing => "failing",
+        }
+    }
+}
+
+/// One thing that has to be right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HealthCheck {
+    /// `writer`, `disk`, `certificate` or `schema`.
+    pub name: &'static str,
+    pub state: HealthState,
+    /// A sentence that says what was seen, in English, also where all is fine.
+    pub reason: String,
+}
+
+/// Everything that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    pub state: HealthState,
+    pub checks: Vec<HealthCheck>,
+}
+
+impl Report {
+    /// Tells whether pushes can be taken.
+    pub fn is_ready(&self) -> bool {
+        self.state != HealthState::Failing
+    }
+}
+
+/// Looks at everything. `certificates` is what the verifier knows. Blocks for as long as a reading
+/// may take.
+pub fn gather(store: &Store, certificates: &[CertificateStatus], now: Timestamp) -> Report {
+    let checks = vec![
+        writer(store, now),
+        disk(store),
+        certificate(certificates),
+        schema(store),
+    ];
+    let worst = checks.iter().map(|check| check.state).max();
+    Report {
+        state: worst.unwrap_or(HealthState::Fine),
+        checks,
+    }
+}
+
+fn writer(store: &Store, now: Timestamp) -> HealthCheck {
+    let last = match store.last_commit() {
+        Some(at) => {
+            let age = Duration::from_millis(u64::try_from(now.since_ms(at)).unwrap_or(0));
+            format!("the last commit was {} s ago", age.as_secs())
+        }
+        None => "nothing was committed yet".to_owned(),
+    };
+    let (state, reason) = match store.writer_state() {
+        WriterState::Ended { fault: Some(fault) } => (
+            HealthState::Failing,
+            format!("the writer has ended by a fault: {fault}"),
+        ),
+        WriterState::Ended { fault: None } => (
+            HealthState::Failing,
+            "the writer has ended: the server stops".to_owned(),
+        ),
+        WriterState::Runs { busy_for } => match busy_for {
+            Some(busy) if busy >= WRITER_STUCK_AFTER => (
+                HealthState::Failing,
+                format!("the writer is stuck since {} s, and {last}", busy.as_secs()),
+            ),
+            _ => (HealthState::Fine, format!("the writer runs; {last}")),
+        },
+    };
+    HealthCheck {
+        name: "writer",
+        state,
+        reason,
+    }
+}
+
+fn disk(store: &Store) -> HealthCheck {
+    let (state, reason) = match store.sizes().free {
+        None => (
+            HealthState::Warning,
+            "the system does not say how much of the disk is free".to_owned(),
+        ),
+        Some(free) if free < DISK_FREE_MIN => (
+            HealthState::Failing,
+            format!(
+                "{} MiB are free, and {} MiB are needed to go on: make room, or pushes are lost",
+                mib(free),
+                mib(DISK_FREE_MIN)
+            ),
+        ),
+        Some(free) if free < DISK_FREE_LOW => (
+            HealthState::Warning,
+            format!(
+                "{} MiB are free, less than {} MiB: make room soon",
+                mib(free),
+                mib(DISK_FREE_LOW)
+            ),
+        ),
+        Some(free) => (HealthState::Fine, format!("{} MiB are free", mib(free))),
+    };
+    HealthCheck {
+        name: "disk",
+        state,
+        reason,
+    }
+}
+
+fn mib(bytes: u64) -> u64 {
+    bytes / (1024 * 1024)
+}
+
+fn certificate(known: &[CertificateStatus]) -> HealthCheck {
+    let fetched = known.iter().filter(|one| one.url.is_some()).count();
+    let has_verified = known.iter().any(|one| one.has_verified);
+    let (state, reason) = match (fetched, has_verified) {
+        (0, _) => (
+            HealthState::Warning,
+            "no certificate was fetched yet; the first push has to wait for it, and is sent again if \
+             it is not to be had"
+                .to_owned(),
+        ),
+        (1.., true) => (
+            HealthState::Fine,
+            "a certificate is known that has verified a push".to_owned(),
+        ),
+        (1.., false) => (
+            HealthState::Fine,
+            "a certificate is known; no push was verified with it yet".to_owned(),
+        ),
+    };
+    HealthCheck {
+        name: "certificate",
+        state,
+        reason,
+    }
+}
+
+fn schema(store: &Store) -> HealthCheck {
+    let (state, reason) = match store.schema() {
+        Ok(schema) if schema.found == schema.known => (
+            HealthState::Fine,
+            format!("the database has schema {}", schema.found),
+        ),
+        Ok(schema) => (
+            HealthState::Failing,
+            format!(
+                "the database has schema {}, and this mpsink knows {}: something else has changed it",
+                schema.found, schema.known
+            ),
+        ),
+        // Pages take all readers; the writer has a connection of its own.
+        Err(ReadError::Busy | ReadError::TooSlow) => (
+            HealthState::Warning,
+            "the database is read by so many that its schema could not be looked at".to_owned(),
+        ),
+        Err(ReadError::Failed { source }) => (
+            HealthState::Failing,
+            format!("the database cannot be read: {source}"),
+        ),
+    };
+    HealthCheck {
+        name: "schema",
+        state,
+        reason,
+    }
+}

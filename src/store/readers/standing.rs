@@ -1,0 +1,122 @@
+//! How things stand, in numbers that an alarm looks at: read, not kept, so that they are right from
+//! the first moment after a start, and a run becomes stale without anything being written.
+//!
+//! Each statement is bounded or by an index: this is read at every scrape.
+
+use rusqlite::Transaction;
+
+use crate::notification::source::SourceId;
+use crate::store::Store;
+use crate::store::errors::ReadError;
+use crate::store::filters::RunFilter;
+use crate::store::lanes::Workflows;
+use crate::store::open;
+use crate::store::readers::{refusals, runs, sources};
+use crate::store::records::RunOutcome;
+use crate::store::standing::{Schema, Standing};
+use crate::store::values::{read_count, read_time};
+
+const SELECT_HELD_BYTES: &str = "SELECT value FROM total WHERE name = 'held_bytes'";
+
+const SELECT_NEWEST: &str = "
+    SELECT source.id, delivery.received_at
+    FROM source CROSS JOIN delivery ON delivery.id = source.newest_delivery";
+
+impl Store {
+    /// Reads how things stand.
+    pub fn standing(&self) -> Result<Standing, ReadError> {
+        let known = &self.inner.workflows;
+        self.inner.readers.read(|tx| standing(tx, known))
+    }
+
+    /// Reads which schema the database has now.
+    pub fn schema(&self) -> Result<Schema, ReadError> {
+        let read = |tx: &Transaction<'_>| {
+            let sql = "SELECT user_version AS version FROM pragma_user_version";
+            tx.query_row(sql, [], |row| read_count(row, "version"))
+        };
+        let found = self.inner.readers.read(read)?;
+        Ok(Schema {
+            found,
+            known: open::schema_known(),
+        })
+    }
+}
+
+fn standing(tx: &Transaction<'_>, known: &Workflows) -> rusqlite::Result<Standing> {
+    let count_of = |outcome| {
+        let filter = RunFilter {
+            outcome: Some(outcome),
+            ..RunFilter::default()
+        };
+        runs::count(tx, known, &filter).map(|counted| counted.rows)
+    };
+    let stale_runs = count_of(RunOutcome::Stale)?;
+    let attention = sources::attention(tx)?;
+    let mut select = tx.prepare_cached(SELECT_HELD_BYTES)?;
+    let held_bytes = select.query_row([], |row| read_count(row, "value"))?;
+    let mut select = tx.prepare_cached(SELECT_NEWEST)?;
+    let newest = select.query_map([], |row| {
+        Ok((SourceId(row.get("id")?), read_time(row, "received_at")?))
+    })?;
+    Ok(Standing {
+        open_runs: count_of(RunOutcome::Running)?.saturating_add(stale_runs),
+        stale_runs,
+        held: attention.held,
+        held_bytes,
+        strays: attention.strays,
+        refusals: refusals::counts(tx)?,
+        newest: newest.collect::<rusqlite::Result<_>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::notification::event::{Event, RunEvent};
+    use crate::store::fixtures::{self, NOON, arrival, arrival_of};
+    use crate::store::options::STALE_AFTER_MS;
+
+    use super::*;
+
+    #[test]
+    fn a_run_becomes_stale_by_time_alone_and_nothing_is_written() {
+        let test = fixtures::open_with(|options| {
+            options.clock = crate::clock::Clock::standing_at(NOON.plus_ms(STALE_AFTER_MS));
+        });
+        for (id, age_ms) in [("old", STALE_AFTER_MS + 1), ("new", 1)] {
+            let run = RunEvent {
+                run_id: id.to_owned(),
+                created_at: Some(NOON.plus_ms(STALE_AFTER_MS - age_ms)),
+                ..RunEvent::default()
+            };
+            test.append(arrival_of("t", id, vec![Event::Run(run)]));
+        }
+        let standing = test.store.standing().unwrap();
+        assert_eq!((standing.open_runs, standing.stale_runs), (2, 1));
+    }
+
+    #[test]
+    fn the_newest_message_of_a_source_is_told_once_there_is_one() {
+        let test = fixtures::open();
+        assert_eq!(test.store.standing().unwrap().newest, []);
+        let first = arrival("m1", "j1");
+        let (source, at) = (first.delivery.source, first.delivery.received_at);
+        test.append(first);
+        assert_eq!(test.store.standing().unwrap().newest, [(source, at)]);
+    }
+
+    #[test]
+    fn a_scrape_scans_no_table_that_grows() {
+        let test = fixtures::open();
+        fixtures::assert_by_index(&test.look(), SELECT_HELD_BYTES);
+    }
+
+    #[test]
+    fn the_schema_is_the_one_that_was_made() {
+        let test = fixtures::open();
+        let schema = test.store.schema().unwrap();
+        assert_eq!(schema.found, schema.known);
+        test.look().pragma_update(None, "user_version", 99).unwrap();
+        assert_eq!(test.store.schema().unwrap().found, 99);
+    }
+}
