@@ -3,7 +3,7 @@
 //!
 //! The messages of a transaction are written first, and each job and run they are about is folded
 //! once behind them, however many of them name it. What the rows add to roll-ups, words and queues
-//! is gathered and written last, each row or bucket once; the words behind everything else, since
+//! is gathered and written last, each row or bucket once, and so are the sums of what came; the words behind everything else, since
 //! SQLite has the index of words write out what it has gathered whenever another statement begins
 //! that could fail half-way.
 //!
@@ -17,6 +17,7 @@ use std::mem;
 
 use rusqlite::Transaction;
 
+use crate::store::arrivals::Hours;
 use crate::store::event_rows::EventRow;
 use crate::store::inbox::Context;
 use crate::store::jobs::{self, Told};
@@ -31,6 +32,8 @@ use crate::store::words::WordChanges;
 pub(super) struct Batch {
     jobs: BTreeMap<(String, String), News>,
     runs: BTreeMap<(String, String), News>,
+    /// What came.
+    pub(super) arrivals: Hours,
 }
 
 /// What has come for a job or run since its row was written.
@@ -81,7 +84,11 @@ impl Batch {
 
     /// Folds what is not folded yet. The second call finds nothing to do.
     pub(super) fn settle(&mut self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()> {
-        let Batch { jobs, runs } = mem::take(self);
+        let Batch {
+            jobs,
+            runs,
+            arrivals,
+        } = mem::take(self);
         let mut shares = Shares::default();
         for ((owner, run), news) in runs {
             runs::take_in(tx, &owner, &run, &news, &mut shares)?;
@@ -89,6 +96,7 @@ impl Batch {
         for ((owner, job), news) in jobs {
             jobs::take_in(tx, &owner, &job, &news, &mut shares)?;
         }
+        arrivals.write(tx)?;
         shares.write(tx, ctx)
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::clock::Clock;
 use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
+use crate::store::lifetimes::Life;
 use crate::store::options::QueueRule;
 
 /// What every command may need beside what was asked.
@@ -23,6 +24,7 @@ pub(super) struct Context {
     pub(super) queues: Vec<QueueRule>,
     pub(super) held_bytes_max: u64,
     pub(super) clock: Clock,
+    pub(super) life: Life,
 }
 
 /// Writes what was asked in the writer's transaction. The outer error fails the transaction; the

@@ -167,19 +167,34 @@ pub async fn receive(
     if request.method() != Method::POST {
         return Err(ReceiverError::MethodNotAllowed);
     }
-    let mut delivery = Delivery {
+    let delivery = Delivery {
         source,
         target: target.to_owned(),
         headers: headers_of(&request),
         body: Vec::new(),
         received_at: state.clock.now(),
     };
+    let received_at = delivery.received_at;
+    let answer = take(&request, payload, delivery, &state).await;
+    if let Err(ReceiverError::TooManyBytesInFlight | ReceiverError::Trouble(_)) = answer {
+        state.store.note_failure(source, received_at);
+    }
+    answer
+}
+
+/// Answers a push to a source's path.
+async fn take(
+    request: &HttpRequest,
+    payload: web::Payload,
+    mut delivery: Delivery,
+    state: &AppState,
+) -> Result<HttpResponse, ReceiverError> {
     let head = match state.ingest.check_head(&delivery.headers) {
         Ok(head) => head,
-        Err(reason) => return refuse_by_head(payload, delivery, reason, &state).await,
+        Err(reason) => return refuse_by_head(payload, delivery, reason, state).await,
     };
     let mut share = state.in_flight.share();
-    if declared_length(&request).is_some_and(|length| length > BODY_BYTES_MAX) {
+    if declared_length(request).is_some_and(|length| length > BODY_BYTES_MAX) {
         return Err(ReceiverError::BodyTooLong);
     }
     delivery.body = read_body(payload, BODY_BYTES_MAX, &mut share)
