@@ -233,3 +233,202 @@ impl HourSums {
 pub(super) fn hour_of(at: Timestamp) -> Timestamp {
     Timestamp(at.0.saturating_sub(at.0.rem_euclid(HOUR_MS)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::notification::delivery::Headers;
+    use crate::notification::event::{Event, Unrecognized};
+    use crate::notification::reason::{HoldReason, RefusalReason};
+    use crate::store::completeness_records::{ArrivalCounts, ArrivalHour};
+    use crate::store::fixtures::{self, NOON, TestStore, arrival, arrival_of, renotify};
+    use crate::store::{Arrival, NewHeld, NewStray};
+
+    use super::*;
+
+    fn hours(test: &TestStore) -> Vec<ArrivalHour> {
+        let now = NOON.plus_ms(48 * HOUR_MS);
+        test.store.completeness(now, NOON).unwrap().hours
+    }
+
+    /// All numbers of the only hour, in the order of the schema.
+    fn numbers(test: &TestStore) -> [u64; 8] {
+        let hours = hours(test);
+        assert_eq!(hours.len(), 1, "{hours:?}");
+        let it = hours[0].counts;
+        [
+            it.stored,
+            it.duplicates,
+            it.unrecognized,
+            it.differs,
+            it.held,
+            it.refused,
+            it.strays,
+            it.failed,
+        ]
+    }
+
+    fn at(arrival: Arrival, received_ms: i64) -> Arrival {
+        let mut arrival = arrival;
+        arrival.delivery.received_at = NOON.plus_ms(received_ms);
+        arrival
+    }
+
+    fn not_understood(id: &str) -> Arrival {
+        let reason = "not JSON".to_owned();
+        arrival_of(
+            "topic",
+            id,
+            vec![Event::Unrecognized(Unrecognized { reason })],
+        )
+    }
+
+    fn held(test: &TestStore) -> NewHeld {
+        NewHeld {
+            delivery: fixtures::delivery(test.source.id, "topic", "m1", "body"),
+            signature: b"s".to_vec(),
+            reason: HoldReason::Owner,
+            owner: None,
+            topic: None,
+            message_id: None,
+            explanation: "{}".to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_push_moves_its_number_once() {
+        let test = fixtures::open();
+        test.append(arrival("m1", "j1"));
+        assert_eq!(numbers(&test), [1, 0, 0, 0, 0, 0, 0, 0]);
+        test.append(arrival("m1", "j1"));
+        assert_eq!(numbers(&test), [1, 1, 0, 0, 0, 0, 0, 0]);
+        test.append(not_understood("m2"));
+        assert_eq!(numbers(&test), [2, 1, 1, 0, 0, 0, 0, 0]);
+        test.append(renotify(arrival("m1", "j1"), |notification| {
+            notification.message = b"another".to_vec();
+        }));
+        assert_eq!(numbers(&test), [2, 2, 1, 1, 0, 0, 0, 0]);
+        for _ in 0..2 {
+            test.hold(held(&test)).unwrap();
+        }
+        assert_eq!(numbers(&test), [2, 2, 1, 1, 2, 0, 0, 0]);
+        let flush = || test.runtime.block_on(test.store.flush_notes()).unwrap();
+        let reason = RefusalReason::SignatureWrong;
+        test.store.note_refusal(test.source.id, reason, NOON, None);
+        flush();
+        assert_eq!(numbers(&test), [2, 2, 1, 1, 2, 1, 0, 0]);
+        test.store.note_stray(NewStray {
+            target: "/".to_owned(),
+            headers: Headers::default(),
+            received_at: NOON,
+        });
+        flush();
+        assert_eq!(numbers(&test), [2, 2, 1, 1, 2, 1, 1, 0]);
+        test.store.note_failure(test.source.id, NOON);
+        flush();
+        assert_eq!(numbers(&test), [2, 2, 1, 1, 2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_push_counts_in_the_hour_in_which_it_came() {
+        let test = fixtures::open();
+        test.append(at(arrival("m1", "j1"), HOUR_MS - 1));
+        test.append(at(arrival("m1", "j1"), HOUR_MS));
+        test.append(at(arrival("m2", "j1"), -1));
+        let stored_and_repeated: Vec<_> = hours(&test)
+            .iter()
+            .map(|hour| (hour.at, hour.counts.stored, hour.counts.duplicates))
+            .collect();
+        let expected = [
+            (NOON.plus_ms(-HOUR_MS), 1, 0),
+            (NOON, 1, 0),
+            (NOON.plus_ms(HOUR_MS), 0, 1),
+        ];
+        assert_eq!(stored_and_repeated, expected);
+        let completeness = test.store.completeness(NOON, NOON).unwrap();
+        assert_eq!(
+            completeness.sources[0].last_taken_at,
+            Some(NOON.plus_ms(HOUR_MS))
+        );
+        let first = completeness.sources[0].first_hour;
+        assert_eq!(first, Some(NOON.plus_ms(-HOUR_MS)));
+    }
+
+    #[test]
+    fn a_lag_is_in_its_bucket_and_an_absurd_one_in_the_last() {
+        let test = fixtures::open();
+        let published = |id: &str, at: Option<i64>| {
+            renotify(arrival(id, "j"), |notification| {
+                notification.published_at = at.map(Timestamp);
+            })
+        };
+        test.append(published("m1", Some(NOON.0 - 1_500)));
+        test.append(published("m2", None));
+        test.append(published("m3", Some(i64::MAX)));
+        let hour = hours(&test).remove(0);
+        assert_eq!(
+            (hour.lags[0], hour.lags[1], hour.lag_max_ms),
+            (1, 1, Some(1_500))
+        );
+        test.append(published("m4", Some(i64::MIN)));
+        let hour = hours(&test).remove(0);
+        assert_eq!(hour.lags.last(), Some(&1));
+        assert_eq!(hour.lag_max_ms, Some(LAG_MS_MAX.unsigned_abs()));
+    }
+
+    #[test]
+    fn an_imported_push_counts_when_the_other_sink_took_it_and_only_if_it_is_new() {
+        let test = fixtures::open();
+        test.append(arrival("m1", "j1"));
+        let others = || {
+            let arrivals = vec![arrival("m1", "j1"), at(not_understood("m2"), -5 * HOUR_MS)];
+            std::sync::Arc::new(arrivals)
+        };
+        for _ in 0..2 {
+            test.runtime.block_on(test.store.import(others())).unwrap();
+            let hours = hours(&test);
+            let counts: Vec<_> = hours.iter().map(|hour| (hour.at, hour.counts)).collect();
+            let one = |unrecognized| ArrivalCounts {
+                stored: 1,
+                unrecognized,
+                ..ArrivalCounts::default()
+            };
+            let earlier = NOON.plus_ms(-5 * HOUR_MS);
+            assert_eq!(counts, [(earlier, one(1)), (NOON, one(0))]);
+        }
+        let completeness = test.store.completeness(NOON, NOON).unwrap();
+        assert_eq!(completeness.sources[0].last_taken_at, Some(NOON));
+    }
+
+    #[test]
+    fn what_one_transaction_brings_counts_as_if_it_came_in_many() {
+        let test = fixtures::open();
+        let stopped = test.stop_writer();
+        let arrivals = ["m1", "m1", "m2", "m3"].map(|id| test.send(arrival(id, "j1")));
+        stopped.go_on();
+        for task in arrivals {
+            test.runtime.block_on(task).unwrap().unwrap();
+        }
+        assert_eq!(numbers(&test)[..2], [3, 1]);
+    }
+
+    #[test]
+    fn a_push_that_could_not_be_written_is_not_counted_and_its_neighbours_once() {
+        let test = fixtures::open();
+        let bad = "CREATE TRIGGER bad BEFORE INSERT ON job WHEN NEW.job = 'bad'
+            BEGIN SELECT RAISE(ABORT, 'no'); END";
+        test.look().execute_batch(bad).unwrap();
+        let stopped = test.stop_writer();
+        let tasks = ["j1", "bad", "j2"].map(|id| test.send(arrival(id, id)));
+        stopped.go_on();
+        let done = tasks.map(|task| test.runtime.block_on(task).unwrap().is_ok());
+        assert_eq!(done, [true, false, true]);
+        assert_eq!(numbers(&test)[0], 2);
+    }
+
+    #[test]
+    fn the_sums_of_the_hours_are_read_by_their_key() {
+        let test = fixtures::open();
+        let look = test.look();
+        fixtures::assert_by_index(&look, SELECT);
+    }
+}

@@ -191,3 +191,159 @@ impl Begun {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Store;
+    use crate::store::fixtures::{self, NOON, TestStore, arrival};
+
+    use super::*;
+
+    const MINUTE_MS: i64 = 60_000;
+
+    fn begin_at(minute: i64) -> (TestStore, Clock) {
+        let clock = Clock::standing_at(NOON.plus_ms(minute * MINUTE_MS));
+        let shared = clock.clone();
+        let test = fixtures::open_with(|options| options.clock = shared);
+        start(&test, &test.store);
+        (test, clock)
+    }
+
+    fn start(test: &TestStore, store: &Store) {
+        test.runtime
+            .block_on(store.begin_lifetime("1.2.3"))
+            .unwrap();
+    }
+
+    fn life(started: i64, alive: i64, ended: Option<i64>) -> Lifetime {
+        let at = |minute: i64| NOON.plus_ms(minute * MINUTE_MS);
+        Lifetime {
+            started_at: at(started),
+            alive_at: at(alive),
+            ended_at: ended.map(at),
+            version: "1.2.3".to_owned(),
+        }
+    }
+
+    fn again(test: &TestStore, name: &str, minute: i64) -> Store {
+        let mut options = fixtures::options(test.folder.path().join(name));
+        options.clock = Clock::standing_at(NOON.plus_ms(minute * MINUTE_MS));
+        let (store, _) = Store::open(options).unwrap();
+        start(test, &store);
+        store
+    }
+
+    #[test]
+    fn a_lifetime_has_its_start_its_last_sign_of_life_and_its_end() {
+        let (test, clock) = begin_at(0);
+        start(&test, &test.store);
+        assert_eq!(test.store.lifetimes().unwrap(), [life(0, 0, None)]);
+        clock.set(NOON.plus_ms(3 * MINUTE_MS));
+        test.append(arrival("m1", "j1"));
+        assert_eq!(test.store.lifetimes().unwrap(), [life(0, 3, None)]);
+        clock.set(NOON.plus_ms(4 * MINUTE_MS));
+        test.store.close();
+        assert_eq!(test.store.lifetimes().unwrap(), [life(0, 4, Some(4))]);
+
+        let store = again(&test, "mpsink.db", 9);
+        let lifetimes = store.lifetimes().unwrap();
+        let down = downtimes(&lifetimes);
+        assert_eq!(down.len(), 1);
+        assert_eq!(down[0].ending, Ending::Stopped);
+        assert_eq!(down[0].length_ms(), 5 * MINUTE_MS);
+    }
+
+    #[test]
+    fn without_an_end_it_was_a_crash_at_the_last_sign_of_life() {
+        let (test, clock) = begin_at(0);
+        clock.set(NOON.plus_ms(3 * MINUTE_MS));
+        test.append(arrival("m1", "j1"));
+        // What is on the disk now is what a power failure leaves.
+        let copy = test.folder.path().join("left.db");
+        let sql = "VACUUM INTO ?1";
+        test.look().execute(sql, [copy.to_str().unwrap()]).unwrap();
+        let store = again(&test, "left.db", 10);
+        let lifetimes = store.lifetimes().unwrap();
+        assert_eq!(lifetimes, [life(10, 10, None), life(0, 3, None)]);
+        let down = downtimes(&lifetimes);
+        assert_eq!(down[0].ending, Ending::Crashed);
+        assert_eq!(down[0].length_ms(), 7 * MINUTE_MS);
+    }
+
+    #[test]
+    fn a_store_that_is_opened_for_something_else_begins_none() {
+        let test = fixtures::open();
+        test.append(arrival("m1", "j1"));
+        test.store.close();
+        assert!(test.store.lifetimes().unwrap().is_empty());
+    }
+
+    #[test]
+    fn commits_in_quick_succession_write_one_sign_of_life() {
+        let (test, clock) = begin_at(0);
+        clock.set(NOON.plus_ms(BEAT_WITH_COMMIT_MS - 1));
+        test.append(arrival("m1", "j1"));
+        assert_eq!(test.store.lifetimes().unwrap()[0].alive_at, NOON);
+        clock.set(NOON.plus_ms(BEAT_WITH_COMMIT_MS));
+        test.append(arrival("m2", "j1"));
+        let alive_at = test.store.lifetimes().unwrap()[0].alive_at;
+        assert_eq!(alive_at, NOON.plus_ms(BEAT_WITH_COMMIT_MS));
+    }
+
+    #[test]
+    fn where_nothing_is_committed_the_writer_wakes_for_it() {
+        let (test, clock) = begin_at(0);
+        clock.set(NOON.plus_ms(1));
+        let changes = test.store.changes();
+        let before = changes.latest();
+        let soon = test.put((), |_, ctx, ()| {
+            if let Some(begun) = ctx.life.begun.borrow_mut().as_mut() {
+                begun.next_beat = Instant::now() + Duration::from_millis(20);
+            }
+            Ok(Ok(()))
+        });
+        soon.recv().unwrap().unwrap();
+        // The command's own commit, then the sign of life.
+        for seen in [before, before + 1] {
+            let next = changes.clone();
+            let other = async move {
+                let next = { next }.other_than(seen);
+                tokio::time::timeout(Duration::from_secs(10), next).await
+            };
+            assert!(test.runtime.block_on(other).unwrap().is_some());
+        }
+        let alive_at = test.store.lifetimes().unwrap()[0].alive_at;
+        assert_eq!(alive_at, NOON.plus_ms(1));
+    }
+
+    #[test]
+    fn a_start_that_could_not_be_written_is_written_with_what_comes_next() {
+        let test = fixtures::open();
+        let failing =
+            "CREATE TRIGGER bad BEFORE INSERT ON lifetime BEGIN SELECT RAISE(ABORT, 'no'); END";
+        test.look().execute_batch(failing).unwrap();
+        let begun = test.runtime.block_on(test.store.begin_lifetime("1.2.3"));
+        assert!(begun.is_err());
+        test.look().execute_batch("DROP TRIGGER bad").unwrap();
+        start(&test, &test.store);
+        assert_eq!(test.store.lifetimes().unwrap(), [life(0, 0, None)]);
+    }
+
+    #[test]
+    fn the_newest_are_kept() {
+        let test = fixtures::open();
+        let fill = "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 1500)
+            INSERT INTO lifetime (started_at, alive_at, version) SELECT v, v, '1' FROM n";
+        test.look().execute_batch(fill).unwrap();
+        start(&test, &test.store);
+        let lifetimes = test.store.lifetimes().unwrap();
+        assert_eq!(lifetimes.len(), LIFETIMES_KEPT);
+        assert_eq!(lifetimes[0], life(0, 0, None));
+    }
+
+    #[test]
+    fn a_clock_that_went_back_makes_no_negative_downtime() {
+        let down = downtimes(&[life(1, 1, None), life(5, 6, None)]);
+        assert_eq!(down[0].length_ms(), 0);
+    }
+}

@@ -7,8 +7,6 @@
 //! Deliberately not claimed: that nothing was lost. A push that never reached this server leaves no
 //! trace; what can be known is where that may have happened.
 
-use std::collections::BTreeMap;
-
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -16,42 +14,20 @@ use crate::clock::Timestamp;
 use crate::notification::source::{Source, SourceId};
 use crate::store::arrivals::HOUR_MS;
 use crate::store::completeness_records::{ArrivalCounts, ArrivalHour, Completeness, Named};
-use crate::store::lane_records::{Counted, Durations};
-use crate::store::lifetimes::{Ending, downtimes};
+use crate::store::lane_records::Counted;
 use crate::store::rollups::HISTOGRAM_BOUNDS_MS;
+use crate::web::completeness::gaps::Gap;
+use crate::web::completeness::rows::Row;
 use crate::web::completeness::silence::Silence;
-use crate::web::pages::lanes::numbers::quantile_ms;
-use crate::web::texts::Language;
-use crate::web::viewer::Viewer;
 
+pub mod gaps;
+pub mod rows;
 pub mod silence;
 
 const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// How long what happened is worth a look.
 pub const LOOKED_BACK_MS: i64 = 7 * DAY_MS;
-
-/// Days in the table.
-const DAYS_SHOWN: usize = 30;
-
-/// Hours in the table.
-const HOURS_SHOWN: usize = 24;
-
-/// The most downtimes that are listed.
-const DOWNTIMES_SHOWN: usize = 20;
-
-/// For so long SMQ repeats a push at the least: Backoff Retry, three times, ten seconds apart.
-pub const REPEATED_MIN_MS: i64 = 30_000;
-
-/// For so long Exponential Decay Retry repeats it: 1, 2, 4 … 512 s, then 166 times more.
-pub const REPEATED_MAX_MS: i64 = 86_000_000;
-
-/// A push that comes so late after a downtime was not repeated by Backoff Retry, which has given up by
-/// then.
-const LATE_MS: u64 = 3 * 60_000;
-
-/// How long after a downtime late pushes are looked for.
-const LATE_WITHIN_MS: i64 = 3 * HOUR_MS;
 
 /// A push that took longer from publishing to arrival is late. One of the histogram's bounds.
 const LAG_MS: i64 = 5 * 60_000;
@@ -120,36 +96,6 @@ pub struct Check {
     pub link: String,
 }
 
-/// When no server was there, and what became of the pushes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    pub from: Timestamp,
-    pub to: Timestamp,
-    pub ending: Ending,
-    /// At most: after a crash it may be less.
-    pub length_ms: i64,
-    /// Some may be lost if the subscription repeats by Backoff Retry, as it does unless told otherwise.
-    pub backoff_may_lose: bool,
-    /// Some may be lost even if it repeats by Exponential Decay Retry.
-    pub decay_may_lose: bool,
-    /// How late pushes came soon after it, if so late that Backoff Retry had given up: then it seems to
-    /// be Exponential Decay Retry.
-    pub repeated_after_ms: Option<u64>,
-    pub verdict: Verdict,
-}
-
-/// What came in an hour or a day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
-    pub from: Timestamp,
-    pub to: Timestamp,
-    #[serde(flatten)]
-    pub counts: ArrivalCounts,
-    pub lag_median_ms: Option<u64>,
-    pub lag_p95_ms: Option<u64>,
-    pub lag_max_ms: Option<u64>,
-}
-
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Assessment {
@@ -184,7 +130,7 @@ impl Assessment {
             .filter(|source| ids.contains(&source.id))
             .map(|source| Silence::of(source, now))
             .collect();
-        let gaps = gaps(&record, now);
+        let gaps = gaps::gaps(&record, now);
         let checks = checks(&record, &sources, &gaps, now);
         let has_taken = record.sources.iter().any(|it| it.last_taken_at.is_some());
         let attention = record.attention;
@@ -205,52 +151,13 @@ impl Assessment {
             checks,
             sources,
             running_since: record.lifetimes.first().map(|life| life.started_at),
-            downtimes: gaps,
-            hours: rows(&record.hours, first, now, HOURS_SHOWN, |at| at.0),
-            days: days(&record.hours, first, now, zone),
+            downtimes: gaps::shown(gaps),
+            hours: rows::hours(&record.hours, first, now),
+            days: rows::days(&record.hours, first, now, zone),
             start_missing: record.start_missing.newest,
             conflicts: record.conflicts.newest,
         }
     }
-}
-
-fn gaps(record: &Completeness, now: Timestamp) -> Vec<Gap> {
-    let since = now.plus_ms(-LOOKED_BACK_MS);
-    let recent = downtimes(&record.lifetimes).into_iter();
-    recent
-        .filter(|downtime| downtime.to >= since)
-        .map(|downtime| {
-            let length_ms = downtime.length_ms();
-            let backoff_may_lose = length_ms > REPEATED_MIN_MS;
-            let decay_may_lose = length_ms > REPEATED_MAX_MS;
-            let until = downtime.to.plus_ms(LATE_WITHIN_MS);
-            let repeated_after_ms = record
-                .hours
-                .iter()
-                .filter(|hour| hour.at.plus_ms(HOUR_MS) > downtime.to && hour.at <= until)
-                .filter_map(|hour| hour.lag_max_ms)
-                .max()
-                .filter(|late_ms| backoff_may_lose && *late_ms >= LATE_MS);
-            let verdict = if decay_may_lose {
-                Verdict::Wrong
-            } else if backoff_may_lose && repeated_after_ms.is_none() {
-                Verdict::Warning
-            } else {
-                Verdict::Fine
-            };
-            Gap {
-                from: downtime.from,
-                to: downtime.to,
-                ending: downtime.ending,
-                length_ms,
-                backoff_may_lose,
-                decay_may_lose,
-                repeated_after_ms,
-                verdict,
-            }
-        })
-        .take(DOWNTIMES_SHOWN)
-        .collect()
 }
 
 fn checks(record: &Completeness, sources: &[Silence], gaps: &[Gap], now: Timestamp) -> Vec<Check> {
@@ -388,102 +295,4 @@ fn first_at(record: &Completeness) -> Option<Timestamp> {
     let hours = record.hours.iter().map(|hour| hour.at);
     let taken = record.sources.iter().filter_map(|source| source.first_hour);
     starts.chain(hours).chain(taken).min()
-}
-
-fn days(hours: &[ArrivalHour], first: Option<Timestamp>, now: Timestamp, zone: Tz) -> Vec<Row> {
-    let viewer = Viewer {
-        language: Language::English,
-        zone,
-    };
-    let day_of = |at: Timestamp| {
-        let text = viewer.time_text(at);
-        text.split_once(' ')
-            .map_or(text.clone(), |(day, _)| day.to_owned())
-    };
-    rows(hours, first, now, DAYS_SHOWN, day_of)
-}
-
-/// Groups the hours up to now, those in which nothing came as well, and returns the newest groups,
-/// newest first; none from before `first`.
-fn rows<K: PartialEq>(
-    hours: &[ArrivalHour],
-    first: Option<Timestamp>,
-    now: Timestamp,
-    rows_max: usize,
-    key_of: impl Fn(Timestamp) -> K,
-) -> Vec<Row> {
-    let Some(first) = first else {
-        return Vec::new();
-    };
-    let known: BTreeMap<Timestamp, &ArrivalHour> =
-        hours.iter().map(|hour| (hour.at, hour)).collect();
-    let mut rows: Vec<Row> = Vec::new();
-    let mut newest: Option<(K, Group)> = None;
-    let mut at = Timestamp(now.0 - now.0.rem_euclid(HOUR_MS));
-    let first = Timestamp(first.0 - first.0.rem_euclid(HOUR_MS));
-    while at >= first {
-        let key = key_of(at);
-        let is_other = newest.as_ref().is_some_and(|(known, _)| *known != key);
-        if is_other && let Some((_, group)) = newest.take() {
-            rows.push(group.row());
-            if rows.len() == rows_max {
-                return rows;
-            }
-        }
-        let (_, group) = newest.get_or_insert_with(|| (key, Group::until(at.plus_ms(HOUR_MS))));
-        group.from = at;
-        if let Some(hour) = known.get(&at) {
-            group.add(hour);
-        }
-        at = at.plus_ms(-HOUR_MS);
-    }
-    rows.extend(newest.map(|(_, group)| group.row()));
-    rows
-}
-
-/// Hours that make a row.
-struct Group {
-    from: Timestamp,
-    to: Timestamp,
-    counts: ArrivalCounts,
-    lags: Durations,
-    lag_max_ms: Option<u64>,
-}
-
-impl Group {
-    fn until(to: Timestamp) -> Group {
-        Group {
-            from: to,
-            to,
-            counts: ArrivalCounts::default(),
-            lags: Durations {
-                known: 0,
-                of: 0,
-                sum_ms: 0,
-                histogram: vec![0; HISTOGRAM_BOUNDS_MS.len() + 1],
-            },
-            lag_max_ms: None,
-        }
-    }
-
-    fn add(&mut self, hour: &ArrivalHour) {
-        self.counts.add(hour.counts);
-        self.lag_max_ms = self.lag_max_ms.max(hour.lag_max_ms);
-        for (sum, count) in self.lags.histogram.iter_mut().zip(&hour.lags) {
-            *sum = sum.saturating_add(*count);
-        }
-    }
-
-    fn row(self) -> Row {
-        // A histogram says about; what was the longest is known.
-        let quantile = |percent| quantile_ms(&self.lags, percent).min(self.lag_max_ms);
-        Row {
-            from: self.from,
-            to: self.to,
-            counts: self.counts,
-            lag_median_ms: quantile(50),
-            lag_p95_ms: quantile(95),
-            lag_max_ms: self.lag_max_ms,
-        }
-    }
 }

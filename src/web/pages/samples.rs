@@ -18,8 +18,10 @@ use crate::store::records::{
     JobRecord, RefusalDetail, RefusalRecord, RunDetail, RunOutcome, RunRecord, TimeSource,
     WorkflowName,
 };
+use crate::web::completeness::gaps::Gap;
+use crate::web::completeness::rows::Row;
 use crate::web::completeness::silence::{Silence, Usual};
-use crate::web::completeness::{Assessment, Check, CheckName, Gap, Row, Verdict};
+use crate::web::completeness::{Assessment, Check, CheckName, Verdict};
 use crate::web::pages::detail::MessageView;
 use crate::web::pages::job::Found;
 use crate::web::pages::message::shown;
