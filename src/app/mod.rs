@@ -227,6 +227,10 @@ impl App {
     /// Serves until the first wish in `stop` comes, or the writer ends by a fault, which is an
     /// error: a server that cannot write must not look healthy. A second wish leaves at once.
     pub async fn run(self, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
+        if let Err(error) = self.store.begin_lifetime(env!("CARGO_PKG_VERSION")).await {
+            // It is written with the next commit; what stands in its way, stands in that of pushes.
+            tracing::warn!(%error, "cannot write that the server has started");
+        }
         let handles: Vec<ServerHandle> = self.servers.iter().map(Server::handle).collect();
         for server in self.servers {
             rt::spawn(server);

@@ -62,7 +62,7 @@ pub fn backup(
     may_replace: bool,
     progress: impl FnMut(CopyStep),
 ) -> Result<Backup, BackupError> {
-    backup_with(database, file, may_replace, progress)
+    backup_with(database, file, may_replace, disk::free, progress)
 }
 
 fn backup_with(

@@ -39,6 +39,8 @@ pub fn scope() -> Scope<
         .configure(whole_lists)
         .service(reads("/", pages::overview::show))
         .service(reads("/overview.json", pages::overview::show_json))
+        .service(reads("/completeness", pages::completeness::show))
+        .service(reads("/completeness.json", pages::completeness::show_json))
         .service(reads("/connect", pages::connect::show))
         .service(reads("/connect.json", pages::connect::show_json))
         .service(reads("/queues/{queue}.json", lanes::queue::show_json))

@@ -10,6 +10,7 @@
 
 pub mod asked;
 pub mod captures;
+pub mod completeness;
 pub mod connection;
 pub mod cursors;
 pub mod dashboard;

@@ -75,6 +75,10 @@ fn paths() -> Value {
     let summary = "What to register, and how far each source has come";
     let connection = get(summary, &[], &content, &[]);
     paths.insert("/connect.json".to_owned(), connection);
+    let content = json!({"application/json": {"schema": reference("Completeness")}});
+    let summary = "Whether anything may be missing, and where";
+    let completeness = get(summary, &[], &content, &[]);
+    paths.insert("/completeness.json".to_owned(), completeness);
     Value::Object(paths)
 }
 

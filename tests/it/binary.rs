@@ -111,7 +111,7 @@ impl Server {
         Server::start_with(folder, &[])
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -20,6 +20,8 @@ mod browser;
 #[cfg(test)]
 mod certificate_host;
 #[cfg(test)]
+mod completeness;
+#[cfg(test)]
 mod connect;
 #[cfg(test)]
 mod dashboard;

@@ -32,6 +32,7 @@ use crate::store::rollups::{self, ROLL_UP_ROWS_MAX};
 use crate::store::{Allowance, KeptCertificate, Store, unpoisoned};
 
 mod activities;
+mod completeness;
 mod counts;
 mod deliveries;
 mod events;

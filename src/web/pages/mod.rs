@@ -30,6 +30,7 @@ use crate::web::texts::{Language, Texts, hints};
 use crate::web::viewer::Viewer;
 
 pub mod activities;
+pub mod completeness;
 pub mod connect;
 pub mod deliveries;
 pub mod delivery;
@@ -296,6 +297,7 @@ pub enum Section {
     Deliveries,
     Held,
     Refusals,
+    Completeness,
     Connect,
     Settings,
     /// None of them: an error's page.
@@ -313,6 +315,7 @@ impl Section {
             Section::Deliveries => "deliveries",
             Section::Held => "held",
             Section::Refusals => "refusals",
+            Section::Completeness => "completeness",
             Section::Connect => "connect",
             Section::Settings => "settings",
             Section::Nowhere => "",

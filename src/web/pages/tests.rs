@@ -19,6 +19,7 @@ use crate::web::connection::{
 };
 use crate::web::lists::{Given, ListFilter, encoded};
 use crate::web::pages::activities::ActivitiesPage;
+use crate::web::pages::completeness::CompletenessPage;
 use crate::web::pages::connect::ConnectPage;
 use crate::web::pages::deliveries::DeliveriesPage;
 use crate::web::pages::delivery::DeliveryPage;
@@ -164,6 +165,14 @@ fn connect(language: Language) -> String {
     ConnectPage { frame, connection }.render().unwrap()
 }
 
+fn completeness(language: Language) -> String {
+    let page = CompletenessPage {
+        frame: frame_in(language, Tz::UTC),
+        assessment: samples::completeness(),
+    };
+    text(&page)
+}
+
 /// Every page, as full as it can be.
 fn pages() -> Vec<(&'static str, String)> {
     let notice = Some(Notice::Admitted);
@@ -189,6 +198,7 @@ fn pages() -> Vec<(&'static str, String)> {
         pages.extend(lists(language));
         pages.extend(empty_lists(language));
         pages.push(("connect", connect(language)));
+        pages.push(("completeness", completeness(language)));
     }
     pages.extend(lanes::tests::pages());
     pages.extend([

@@ -7,6 +7,7 @@
 //! fields, and the words that a filter takes in an address.
 
 use crate::web::texts::arrivals::ArrivalTexts;
+use crate::web::texts::completeness::CompletenessTexts;
 use crate::web::texts::connect::ConnectTexts;
 use crate::web::texts::details::DetailTexts;
 use crate::web::texts::frame::FrameTexts;
@@ -17,6 +18,7 @@ use crate::web::texts::trouble::TroubleTexts;
 use crate::web::texts::words::WordTexts;
 
 pub mod arrivals;
+pub mod completeness;
 pub mod connect;
 pub mod details;
 pub mod frame;
@@ -69,6 +71,7 @@ impl Language {
 /// All texts of one language.
 #[derive(Debug)]
 pub struct Texts {
+    pub completeness: CompletenessTexts,
     pub connect: ConnectTexts,
     pub details: DetailTexts,
     pub frame: FrameTexts,
@@ -82,6 +85,7 @@ pub struct Texts {
 
 impl Texts {
     pub const ENGLISH: Texts = Texts {
+        completeness: CompletenessTexts::ENGLISH,
         connect: ConnectTexts::ENGLISH,
         details: DetailTexts::ENGLISH,
         frame: FrameTexts::ENGLISH,
@@ -94,6 +98,7 @@ impl Texts {
     };
 
     pub const CHINESE: Texts = Texts {
+        completeness: CompletenessTexts::CHINESE,
         connect: ConnectTexts::CHINESE,
         details: DetailTexts::CHINESE,
         frame: FrameTexts::CHINESE,
