@@ -22,6 +22,8 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::doctor::gather::SyncLook;
+use crate::doctor::{ConfiguredSource, Setup};
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::notification::source::masked;
@@ -208,6 +210,12 @@ impl App {
             metrics,
             requests: RequestIds::new(&random_hex()?),
             last_look: LastLook::default(),
+            setup: Setup {
+                receiver,
+                dashboard,
+                ..setup(config)
+            },
+            syncs: SyncLook::default(),
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             has_public_url: config.public_url.is_some(),
@@ -308,6 +316,27 @@ fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions
         clock: clock.clone(),
         metrics: Metrics::new(),
         free_disk: bounds.free_disk,
+    }
+}
+
+/// Returns what the configuration says, as far as it is judged by `doctor`.
+pub fn setup(config: &Config) -> Setup {
+    let sources = config.sources.iter().map(|source| ConfiguredSource {
+        name: source.name.clone(),
+        paths: source.paths.clone(),
+        owners: source.owners.clone(),
+        topics: source.topics.clone(),
+    });
+    Setup {
+        database: config.database.clone(),
+        receiver: config.receiver_listen,
+        dashboard: config.dashboard_listen,
+        // Nobody can log in yet.
+        has_login: false,
+        public_url: config.public_url.clone(),
+        sources: sources.collect(),
+        date_window_ms: config.date_window_ms,
+        is_try: config.is_try,
     }
 }
 

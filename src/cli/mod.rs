@@ -19,6 +19,7 @@ use crate::store::lock;
 mod admit;
 mod backup;
 mod demo;
+mod doctor;
 mod export;
 mod healthcheck;
 mod import;
@@ -62,6 +63,8 @@ enum Command {
     Backup(backup::Backup),
     /// Make a backup the database, and set the old one aside.
     Restore(restore::Restore),
+    /// Look at everything that keeps a server going, and say what to do.
+    Doctor(doctor::Doctor),
 }
 
 /// Where the configuration comes from.
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Rebuild(command) => rebuild::run(&command),
         Command::Backup(command) => backup::run(&command),
         Command::Restore(command) => restore::run(&command),
+        Command::Doctor(command) => doctor::run(&command),
     };
     match result {
         Ok(code) => code,

@@ -57,8 +57,10 @@ pub mod completeness_records;
 pub mod copy;
 pub mod disk;
 pub mod errors;
+pub mod file_system;
 pub mod filters;
 pub mod import;
+pub mod integrity;
 pub mod lane_records;
 pub mod lifetimes;
 pub mod lock;
@@ -70,6 +72,7 @@ pub mod restore;
 pub mod rollups;
 pub mod scan_records;
 pub mod standing;
+pub mod upkeep;
 
 mod append;
 mod batch;

@@ -181,7 +181,7 @@ fn warn_if_wide(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn require_sqlite(version: i32) -> Result<(), OpenError> {
+pub(super) fn require_sqlite(version: i32) -> Result<(), OpenError> {
     if version < SQLITE_VERSION_MIN {
         return Err(OpenError::SqliteTooOld {
             found: version,

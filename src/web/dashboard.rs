@@ -39,6 +39,8 @@ pub fn scope() -> Scope<
         .configure(whole_lists)
         .service(reads("/", pages::overview::show))
         .service(reads("/overview.json", pages::overview::show_json))
+        .service(reads("/operations", pages::operations::show))
+        .service(reads("/operations.json", pages::operations::show_json))
         .service(reads("/completeness", pages::completeness::show))
         .service(reads("/completeness.json", pages::completeness::show_json))
         .service(reads("/connect", pages::connect::show))

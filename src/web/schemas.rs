@@ -49,6 +49,9 @@ const ARRIVALS: &str = "from:time to:time stored:number duplicates:number unreco
     lag_median_ms:number? lag_p95_ms:number? lag_max_ms:number?";
 const NAMED: &str = "kind:text id:text owner:text last_event_at:time";
 
+const OPERATIONS: &str = "at:time verdict:finding_verdict findings:Finding*";
+const FINDING: &str = "line:text verdict:finding_verdict seen:text to_do:text?";
+
 /// Returns the name of the schema of a table's records.
 pub fn record_of(table: Table) -> &'static str {
     match table {
@@ -114,6 +117,8 @@ pub fn schemas() -> Value {
     add("Downtime", DOWNTIME);
     add("Arrivals", ARRIVALS);
     add("Named", NAMED);
+    add("Operations", OPERATIONS);
+    add("Finding", FINDING);
     add("Problem", "type:text title:text status:number detail:text");
     all.insert("CloudEvent".to_owned(), cloud_event());
     Value::Object(all)
@@ -160,6 +165,9 @@ fn property(kind: &str) -> Value {
         "bool" => json!({"type": "boolean"}),
         "object" => json!({"type": "object"}),
         "any" => json!({}),
+        "finding_verdict" => {
+            json!({"type": "string", "enum": ["fine", "unknown", "warning", "wrong"]})
+        }
         "verdict" => json!({"type": "string", "enum": ["fine", "warning", "wrong"]}),
         "state" => words(Choice::State),
         "outcome" => words(Choice::Outcome),

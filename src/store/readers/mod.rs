@@ -49,6 +49,7 @@ mod runs;
 mod scan;
 mod sources;
 mod standing;
+mod upkeep;
 
 /// How much reading there may be at once and for how long.
 #[derive(Clone, Copy, Debug)]

@@ -47,6 +47,7 @@ pub mod lanes;
 pub mod listing;
 pub mod message;
 pub mod notice;
+pub mod operations;
 pub mod overview;
 pub mod refusals;
 pub mod run;
@@ -298,6 +299,7 @@ pub enum Section {
     Held,
     Refusals,
     Completeness,
+    Operations,
     Connect,
     Settings,
     /// None of them: an error's page.
@@ -316,6 +318,7 @@ impl Section {
             Section::Held => "held",
             Section::Refusals => "refusals",
             Section::Completeness => "completeness",
+            Section::Operations => "operations",
             Section::Connect => "connect",
             Section::Settings => "settings",
             Section::Nowhere => "",

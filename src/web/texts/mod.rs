@@ -13,6 +13,7 @@ use crate::web::texts::details::DetailTexts;
 use crate::web::texts::frame::FrameTexts;
 use crate::web::texts::lanes::LaneTexts;
 use crate::web::texts::lists::ListTexts;
+use crate::web::texts::operations::OperationsTexts;
 use crate::web::texts::overview::OverviewTexts;
 use crate::web::texts::trouble::TroubleTexts;
 use crate::web::texts::words::WordTexts;
@@ -25,6 +26,9 @@ pub mod frame;
 pub mod hints;
 pub mod lanes;
 pub mod lists;
+pub mod operations;
+mod operations_chinese;
+mod operations_english;
 pub mod overview;
 pub mod trouble;
 pub mod words;
@@ -79,6 +83,7 @@ pub struct Texts {
     pub overview: OverviewTexts,
     pub words: WordTexts,
     pub lists: ListTexts,
+    pub operations: OperationsTexts,
     pub arrivals: ArrivalTexts,
     pub trouble: TroubleTexts,
 }
@@ -93,6 +98,7 @@ impl Texts {
         overview: OverviewTexts::ENGLISH,
         words: WordTexts::ENGLISH,
         lists: ListTexts::ENGLISH,
+        operations: OperationsTexts::ENGLISH,
         arrivals: ArrivalTexts::ENGLISH,
         trouble: TroubleTexts::ENGLISH,
     };
@@ -106,6 +112,7 @@ impl Texts {
         overview: OverviewTexts::CHINESE,
         words: WordTexts::CHINESE,
         lists: ListTexts::CHINESE,
+        operations: OperationsTexts::CHINESE,
         arrivals: ArrivalTexts::CHINESE,
         trouble: TroubleTexts::CHINESE,
     };
