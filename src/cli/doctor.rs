@@ -52,15 +52,19 @@ pub(super) fn run(command: &Doctor) -> anyhow::Result<ExitCode> {
         bail!("there is no database {database}; name one with --database");
     }
     let integrity = examine(&config.database, command.deep, QUICK_MAX)?;
-    let report = match lock::running(&config.database) {
-        None => look(&config, Server::None)?,
-        Some(running) => match ask(&running) {
-            Ok(report) => report,
-            Err(_) => look(&config, Server::Silent { pid: running.pid })?,
-        },
-    };
     let integrity = FindingRecord::of(&judge_integrity(Some(integrity)));
-    let report = with_integrity(report, integrity);
+    let asked = lock::running(&config.database).map(|running| (running.pid, ask(&running)));
+    let report = match asked {
+        Some((_, Ok(report))) => Ok(report),
+        Some((pid, Err(_))) => look(&config, Server::Silent { pid }),
+        None => look(&config, Server::None),
+    };
+    let report = match report {
+        Ok(report) => with_integrity(report, integrity),
+        // What is damaged may not be readable, and this is then the news.
+        Err(_) if integrity.verdict == Verdict::Wrong => only(integrity),
+        Err(error) => return Err(error),
+    };
     if command.json {
         say(&serde_json::to_string_pretty(&report)?);
     } else {
@@ -95,6 +99,14 @@ fn look(config: &Config, server: Server) -> anyhow::Result<OperationsReport> {
     let facts = gather(&store, &setup, server, None, &syncs, clock.now())
         .with_context(|| format!("cannot read {}", config.database.display()))?;
     Ok(OperationsReport::of(&findings(&facts), facts.now))
+}
+
+fn only(finding: FindingRecord) -> OperationsReport {
+    OperationsReport {
+        at: Clock::system().now(),
+        verdict: finding.verdict,
+        findings: vec![finding],
+    }
 }
 
 /// Puts what this process has found in the place of what the server has not looked at.

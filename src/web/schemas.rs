@@ -196,7 +196,8 @@ mod tests {
     use serde::Serialize;
 
     use super::*;
-    use crate::web::pages::samples;
+    use crate::web::pages::operations::OperationsReport;
+    use crate::web::pages::{samples, samples_of_operations};
 
     /// Every field of a record is in its schema with a type that its value has.
     fn check(fields: &str, record: &impl Serialize) {
@@ -247,6 +248,9 @@ mod tests {
         check(DOWNTIME, &completeness.downtimes[0]);
         check(ARRIVALS, &completeness.days[0]);
         check(NAMED, &completeness.conflicts[0]);
+        let operations = OperationsReport::of(&samples_of_operations::findings(), samples::AT);
+        check(OPERATIONS, &operations);
+        check(FINDING, &operations.findings[0]);
         let run = serde_json::to_value(samples::run()).unwrap();
         check(WORKFLOW, &run["workflow"]);
         check(MEDIA_OBJECT, &run["input"]);

@@ -30,6 +30,8 @@ mod demo;
 #[cfg(test)]
 mod details;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod downloads;
 #[cfg(test)]
 mod export;

@@ -59,6 +59,8 @@ pub mod words;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
+pub(crate) mod samples_of_operations;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_of_details;

@@ -29,7 +29,7 @@ use crate::web::pages::message::shown;
 /// Ends attributes, elements and comments, opens a script, and is an address that runs.
 pub(crate) const NASTY: &str = "javascript:alert(1)//\"'></td></pre><!--<script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}&amp;\u{202e}";
 
-const AT: Timestamp = Timestamp(1_714_982_531_126);
+pub(crate) const AT: Timestamp = Timestamp(1_714_982_531_126);
 
 #[expect(clippy::unnecessary_wraps, reason = "the fields it fills are optional")]
 fn nasty() -> Option<String> {

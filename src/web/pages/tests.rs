@@ -31,11 +31,13 @@ use crate::web::pages::jobs::JobsPage;
 use crate::web::pages::lanes;
 use crate::web::pages::listing::{Empty, ListView, Without};
 use crate::web::pages::notice::Notice;
+use crate::web::pages::operations::OperationsPage;
 use crate::web::pages::overview::{OverviewPage, OverviewQuery};
 use crate::web::pages::refusals::{RefusalPage, RefusalsPage};
 use crate::web::pages::run::RunPage;
 use crate::web::pages::runs::RunsPage;
 use crate::web::pages::samples::{self, NASTY};
+use crate::web::pages::samples_of_operations;
 use crate::web::pages::trouble::TroublePage;
 use crate::web::pages::{Downloads, Frame, Pager, Section};
 use crate::web::texts::Language;
@@ -173,6 +175,14 @@ fn completeness(language: Language) -> String {
     text(&page)
 }
 
+fn operations(language: Language) -> String {
+    let page = OperationsPage {
+        frame: frame_in(language, Tz::UTC),
+        findings: samples_of_operations::findings(),
+    };
+    text(&page)
+}
+
 /// Every page, as full as it can be.
 fn pages() -> Vec<(&'static str, String)> {
     let notice = Some(Notice::Admitted);
@@ -199,6 +209,7 @@ fn pages() -> Vec<(&'static str, String)> {
         pages.extend(empty_lists(language));
         pages.push(("connect", connect(language)));
         pages.push(("completeness", completeness(language)));
+        pages.push(("operations", operations(language)));
     }
     pages.extend(lanes::tests::pages());
     pages.extend([

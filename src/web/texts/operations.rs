@@ -88,3 +88,61 @@ pub(super) fn size(bytes: u64) -> String {
         _ => format!("{} GB", bytes / 1_000_000_000),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::web::pages::samples_of_operations::{all_seen, findings};
+
+    use super::*;
+
+    const BOTH: [OperationsTexts; 2] = [OperationsTexts::ENGLISH, OperationsTexts::CHINESE];
+
+    #[test]
+    fn every_line_is_seen_in_the_samples_and_named_in_both_languages() {
+        let seen = all_seen();
+        for line in Line::ALL {
+            assert!(seen.iter().any(|seen| seen.line() == line), "{line:?}");
+            for texts in BOTH {
+                assert!(!(texts.line)(line).is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_seen_is_a_sentence_of_its_own_in_either_language() {
+        for (texts, end) in BOTH.into_iter().zip(['.', '。']) {
+            let mut said: Vec<String> = all_seen()
+                .iter()
+                .map(|seen| (texts.seen)(seen, &|at| at.to_string()))
+                .collect();
+            for sentence in &said {
+                assert!(sentence.ends_with(end), "{sentence}");
+            }
+            let count = said.len();
+            said.sort();
+            said.dedup();
+            assert_eq!(said.len(), count, "two things are said alike");
+        }
+    }
+
+    #[test]
+    fn what_is_not_fine_says_what_to_do_and_what_is_fine_does_not() {
+        for finding in findings() {
+            // A server that takes pushes is never anything but fine.
+            if matches!(finding.seen, Seen::ServerRuns { .. }) {
+                continue;
+            }
+            for texts in BOTH {
+                let is_said = (texts.to_do)(&finding).is_some();
+                assert_eq!(is_said, finding.verdict != Verdict::Fine, "{finding:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_in_thousands() {
+        assert_eq!(size(1), "1 KB");
+        assert_eq!(size(10_000_000), "10 MB");
+        assert_eq!(size(12_900_000_000), "12 GB");
+    }
+}
