@@ -213,3 +213,63 @@ fn schema(store: &Store) -> HealthCheck {
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use crate::clock::Clock;
+    use crate::metrics::Metrics;
+    use crate::store::options::{Purpose, StoreOptions};
+
+    use super::*;
+
+    const NOON: Timestamp = Timestamp(1_714_982_400_000);
+
+    fn open(folder: &TempDir) -> Store {
+        let options = StoreOptions {
+            path: folder.path().join("mpsink.db"),
+            purpose: Purpose::Record,
+            inbox_commands_max: 8,
+            inbox_bytes_max: 1024,
+            held_bytes_max: 1024,
+            answer_within: Duration::from_secs(60),
+            queues: Vec::new(),
+            workflows: Vec::new(),
+            clock: Clock::standing_at(NOON),
+            metrics: Metrics::new(),
+            free_disk: |_| Ok(u64::MAX),
+        };
+        Store::open(options).unwrap().0
+    }
+
+    #[test]
+    fn a_writer_that_has_ended_is_not_ready() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        let before = gather(&store, &[], NOON);
+        assert!(before.is_ready());
+        store.close();
+        let report = gather(&store, &[], NOON);
+        assert!(!report.is_ready());
+        let failing = report.checks.iter();
+        let failing = failing.filter(|check| check.state == HealthState::Failing);
+        let names: Vec<_> = failing.map(|check| check.name).collect();
+        assert_eq!(names, ["writer"]);
+    }
+
+    #[test]
+    fn the_worst_check_is_the_state_of_all() {
+        assert!(HealthState::Fine < HealthState::Warning);
+        assert!(HealthState::Warning < HealthState::Failing);
+        let folder = tempfile::tempdir().unwrap();
+        let report = gather(&open(&folder), &[], NOON);
+        assert_eq!(
+            report.state,
+            HealthState::Warning,
+            "no certificate is known"
+        );
+    }
+}

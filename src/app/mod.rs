@@ -33,7 +33,7 @@ use crate::signature::{TEST_CERTIFICATE_URL, Verifier, VerifierOptions};
 use crate::store::Store;
 use crate::store::disk;
 use crate::store::lock::Running;
-use crate::store::options::{FreeDisk, Purpose, StoreOptions};
+use crate::store::options::{FreeDisk, Opened, Purpose, StoreOptions};
 use crate::web::dashboard;
 use crate::web::downloads::Downloads;
 use crate::web::health::LastLook;
@@ -165,11 +165,7 @@ impl App {
         };
 
         let metrics = Metrics::new();
-        let (store, opened) = Store::open(StoreOptions {
-            metrics: metrics.clone(),
-            ..store_options(config, clock, bounds)
-        })
-        .with_context(|| format!("cannot open the database {}", config.database.display()))?;
+        let (store, opened) = open_store(config, clock, bounds, &metrics)?;
         let sources = store
             .register_sources(config.sources.clone())
             .context("cannot write the sources to the database")?;
@@ -208,7 +204,7 @@ impl App {
             live: Arc::clone(&live),
             downloads: Downloads::new(bounds.downloads, bounds.download_stall),
             metrics,
-            requests: RequestIds::new(&random_hex()?),
+            requests: RequestIds::default(),
             last_look: LastLook::default(),
             setup: Setup {
                 receiver,
@@ -297,6 +293,20 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| {
         format!("cannot listen on {address}; give `{key}` an address that is free")
     })
+}
+
+fn open_store(
+    config: &Config,
+    clock: &Clock,
+    bounds: Bounds,
+    metrics: &Metrics,
+) -> anyhow::Result<(Store, Opened)> {
+    let options = StoreOptions {
+        metrics: metrics.clone(),
+        ..store_options(config, clock, bounds)
+    };
+    let database = config.database.display();
+    Store::open(options).with_context(|| format!("cannot open the database {database}"))
 }
 
 fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions {

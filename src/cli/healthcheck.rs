@@ -27,16 +27,15 @@ pub(super) struct Healthcheck {
 }
 
 pub(super) fn run(command: &Healthcheck) -> anyhow::Result<ExitCode> {
-    let (url, key) = match &command.url {
-        Some(url) => (url.trim_end_matches('/').to_owned(), None),
-        None => {
-            let config = command.common.load()?;
-            let database = config.database.display();
-            let Some(running) = lock::running(&config.database) else {
-                bail!("no server is running on {database}");
-            };
-            (running.dashboard, Some(running.key))
-        }
+    let (url, key) = if let Some(url) = &command.url {
+        (url.trim_end_matches('/').to_owned(), None)
+    } else {
+        let config = command.common.load()?;
+        let database = config.database.display();
+        let Some(running) = lock::running(&config.database) else {
+            bail!("no server is running on {database}");
+        };
+        (running.dashboard, Some(running.key))
     };
     let agent = http_agent_with(|config| config.timeout_global(Some(ANSWER_WITHIN)));
     let mut request = agent.get(format!("{url}/readyz"));

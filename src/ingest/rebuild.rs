@@ -454,9 +454,11 @@ mod tests {
     use tokio::runtime::{Builder, Runtime};
 
     use crate::clock::{Clock, Timestamp};
+    use crate::metrics::Metrics;
     use crate::notification::delivery::{Delivery, Headers};
     use crate::notification::event::{Event, JobEvent, JobState, Unrecognized};
     use crate::signature::{Verifier, VerifierOptions};
+    use crate::store::disk;
     use crate::store::filters::JobFilter;
     use crate::store::options::{Purpose, QueueRule, SourceRule, StoreOptions};
     use crate::store::records::{JobRecord, Page};

@@ -1,6 +1,7 @@
 //! The registry, and beside it the list of what is in it: a family without a label yet is in no
 //! scrape, and the documents are held against everything there is.
 
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::metrics::Registered;
@@ -8,7 +9,7 @@ use crate::metrics::Registered;
 /// What every name begins with.
 const PREFIX: &str = "mpsink";
 
-/// Where metrics are registered.
+/// Where metrics are made and registered. Clones of a metric share their numbers.
 pub(super) struct Book {
     registry: Registry,
     registered: Vec<Registered>,
@@ -30,56 +31,64 @@ impl Book {
         &self.registered
     }
 
-    pub(super) fn counter(&mut self, name: &str, help: &str, metric: &(impl Metric + Clone)) {
-        self.note(format!("{name}_total"), "counter");
-        self.registry.register(name, trimmed(help), metric.clone());
+    /// Makes a counter, or a family of them; its name ends in `_total`, which is added.
+    pub(super) fn counter<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        self.note(&format!("{name}_total"), "counter");
+        self.put(name, help, None, M::default())
     }
 
-    pub(super) fn gauge(&mut self, name: &str, help: &str, metric: &(impl Metric + Clone)) {
-        self.note(name.to_owned(), "gauge");
-        self.registry.register(name, trimmed(help), metric.clone());
+    /// Makes a gauge without a unit, or a family of them.
+    pub(super) fn gauge<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        self.note(name, "gauge");
+        self.put(name, help, None, M::default())
     }
 
-    pub(super) fn histogram(&mut self, name: &str, help: &str, metric: &(impl Metric + Clone)) {
-        self.note(name.to_owned(), "histogram");
-        self.registry.register(name, trimmed(help), metric.clone());
+    /// Makes a gauge of bytes; its name ends so, which is added.
+    pub(super) fn bytes<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        self.note(&format!("{name}_bytes"), "gauge");
+        self.put(name, help, Some(Unit::Bytes), M::default())
     }
 
-    /// Registers a gauge of bytes.
-    pub(super) fn bytes(&mut self, name: &str, help: &str, metric: &(impl Metric + Clone)) {
-        self.with_unit(name, help, "gauge", Unit::Bytes, metric);
+    /// Makes a gauge of seconds; its name ends so, which is added.
+    pub(super) fn seconds<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        self.note(&format!("{name}_seconds"), "gauge");
+        self.put(name, help, Some(Unit::Seconds), M::default())
     }
 
-    /// Registers a gauge of seconds.
-    pub(super) fn seconds(&mut self, name: &str, help: &str, metric: &(impl Metric + Clone)) {
-        self.with_unit(name, help, "gauge", Unit::Seconds, metric);
+    /// Makes a histogram of seconds; its name ends so, which is added.
+    pub(super) fn durations(&mut self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        self.note(&format!("{name}_seconds"), "histogram");
+        let histogram = Histogram::new(buckets.iter().copied());
+        self.put(name, help, Some(Unit::Seconds), histogram)
     }
 
-    /// Registers a histogram of seconds.
-    pub(super) fn seconds_of(&mut self, name: &str, help: &str, metric: &(impl Metric + Clone)) {
-        self.with_unit(name, help, "histogram", Unit::Seconds, metric);
+    /// Makes a histogram of numbers of things.
+    pub(super) fn sizes(&mut self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        self.note(name, "histogram");
+        self.put(name, help, None, Histogram::new(buckets.iter().copied()))
     }
 
-    fn with_unit(
+    fn put<M: Metric + Clone>(
         &mut self,
         name: &str,
         help: &str,
-        kind: &'static str,
-        unit: Unit,
-        metric: &(impl Metric + Clone),
-    ) {
-        self.note(format!("{name}_{}", unit.as_str()), kind);
-        let (help, metric) = (trimmed(help), metric.clone());
-        self.registry.register_with_unit(name, help, unit, metric);
+        unit: Option<Unit>,
+        metric: M,
+    ) -> M {
+        // The registry adds a full stop.
+        let help = help.trim_end_matches('.');
+        match unit {
+            None => self.registry.register(name, help, metric.clone()),
+            Some(unit) => {
+                let copy = metric.clone();
+                self.registry.register_with_unit(name, help, unit, copy);
+            }
+        }
+        metric
     }
 
-    fn note(&mut self, name: String, kind: &'static str) {
+    fn note(&mut self, name: &str, kind: &'static str) {
         let name = format!("{PREFIX}_{name}");
         self.registered.push(Registered { name, kind });
     }
-}
-
-/// Without the full stop, which the registry adds.
-fn trimmed(help: &str) -> &str {
-    help.trim_end_matches('.')
 }

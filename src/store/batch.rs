@@ -140,7 +140,10 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
-    use crate::notification::event::{ActivityEvent, Event, RunEvent};
+    use std::sync::Arc;
+
+    use crate::metrics::{Metrics, Snapshot};
+    use crate::notification::event::{ActivityEvent, Event, JobEvent, JobState, RunEvent};
     use crate::store::filters::DeliveryFilter;
     use crate::store::fixtures::{self, TestStore, arrival, arrival_of};
     use crate::store::records::{Page, Place, RollUpSpan};
@@ -254,5 +257,70 @@ mod tests {
         test.runtime.block_on(before).unwrap().unwrap();
         test.runtime.block_on(after).unwrap().unwrap();
         assert_eq!(test.job().events, 2);
+    }
+
+    fn sample(metrics: &Metrics, name: &str) -> u64 {
+        let text = metrics.encode(&Snapshot::default());
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        let values = lines.map(|line| line.rsplit_once(' ').unwrap().1);
+        values.map(|value| value.parse::<u64>().unwrap()).sum()
+    }
+
+    fn counted() -> (TestStore, Metrics) {
+        let metrics = Metrics::new();
+        let test = fixtures::open_with(|options| options.metrics = metrics.clone());
+        (test, metrics)
+    }
+
+    fn ended(id: &str, job: &str) -> Arrival {
+        let job = JobEvent {
+            job_id: job.to_owned(),
+            state: JobState::Succeeded,
+            ..JobEvent::default()
+        };
+        arrival_of("t", id, vec![Event::Job(job)])
+    }
+
+    #[test]
+    fn a_job_ends_once_and_an_import_is_no_end() {
+        let (test, metrics) = counted();
+        test.append(ended("m1", "j1"));
+        test.append(ended("m1", "j1"));
+        test.append(ended("m2", "j1"));
+        assert_eq!(sample(&metrics, "mpsink_jobs_finished_total"), 1);
+        assert_eq!(sample(&metrics, "mpsink_events_total"), 2);
+        let imported = Arc::new(vec![ended("m3", "j2")]);
+        test.runtime.block_on(test.store.import(imported)).unwrap();
+        assert_eq!(sample(&metrics, "mpsink_jobs_finished_total"), 1);
+        assert_eq!(sample(&metrics, "mpsink_events_total"), 2);
+    }
+
+    #[test]
+    fn what_was_rolled_back_is_counted_once_when_it_is_written() {
+        let (test, metrics) = counted();
+        let done = test.put((), |tx, _, ()| {
+            let sql = "CREATE TRIGGER bad BEFORE INSERT ON job WHEN NEW.job = 'bad'
+                BEGIN SELECT RAISE(ABORT, 'no'); END";
+            tx.execute_batch(sql)?;
+            Ok(Ok(()))
+        });
+        done.recv().unwrap().unwrap();
+        let arrivals = ["j1", "j2", "bad", "j3"].map(|id| ended(id, id));
+        append_together(&test, arrivals.into());
+        assert_eq!(sample(&metrics, "mpsink_jobs_finished_total"), 3);
+        assert_eq!(sample(&metrics, "mpsink_events_total"), 3);
+    }
+
+    #[test]
+    fn what_waits_for_the_writer_is_the_depth_of_the_inbox() {
+        let (test, metrics) = counted();
+        let stopped = test.stop_writer();
+        let tasks = ["m1", "m2"].map(|id| test.send(arrival(id, id)));
+        assert_eq!(sample(&metrics, "mpsink_inbox_commands "), 2);
+        stopped.go_on();
+        for task in tasks {
+            test.runtime.block_on(task).unwrap().unwrap();
+        }
+        assert_eq!(sample(&metrics, "mpsink_inbox_commands "), 0);
     }
 }

@@ -342,11 +342,11 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
 /// Makes the row what it is to be, and with it what it adds elsewhere.
 /// Counts a job of a queue that had not ended before. One whose end is corrected is not counted again.
 fn note_end(before: Option<&FoldedJob>, after: Option<&FoldedJob>, shares: &mut Shares) {
-    let has_ended = |row: &&FoldedJob| row.record.state.is_terminal();
-    let Some(after) = after.filter(has_ended) else {
+    let has_ended = |row: &FoldedJob| row.record.state.is_terminal();
+    let Some(after) = after.filter(|after| has_ended(after)) else {
         return;
     };
-    let is_new = before.filter(has_ended).is_none();
+    let is_new = before.is_none_or(|before| !has_ended(before));
     if shares.counts_ends && is_new && after.record.run.is_none() {
         let queue = after.record.queue.as_deref();
         shares.ends.add_job(queue, after.record.state.word());

@@ -289,11 +289,11 @@ pub(super) fn activity_record(row: &Row<'_>) -> rusqlite::Result<ActivityRecord>
 /// Makes the rows what they are to be, and with them what they add elsewhere.
 /// Counts a run that had not ended before. One whose outcome is corrected is not counted again.
 fn note_end(before: Option<&RunRecord>, after: Option<&RunRecord>, shares: &mut Shares) {
-    let has_ended = |run: &&RunRecord| run.outcome.is_end();
-    let Some(after) = after.filter(has_ended) else {
+    let has_ended = |run: &RunRecord| run.outcome.is_end();
+    let Some(after) = after.filter(|after| has_ended(after)) else {
         return;
     };
-    if shares.counts_ends && before.filter(has_ended).is_none() {
+    if shares.counts_ends && before.is_none_or(|before| !has_ended(before)) {
         let workflow = after.workflow.id.as_deref();
         shares.ends.add_run(workflow, after.outcome.word());
     }

@@ -1,8 +1,10 @@
 //! The id of a request: answered as `x-request-id`, and in every line that the log has of it.
 //!
-//! A number that counts up behind a word that each start of the server has anew. Ours alone: what a
-//! sender calls his request is never taken over, so that nobody can write into the log by it.
+//! It tells nothing, not even how many requests there were before it: strangers get one too. It is ours
+//! alone: what a sender calls his request is never taken over, so that nobody can write into the log
+//! by it.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -17,28 +19,19 @@ use crate::web::state::AppState;
 /// Where the id is answered.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How much of a start's random word is in an id.
-const START_CHARS: usize = 6;
-
 /// Gives ids.
+#[derive(Default)]
 pub struct RequestIds {
-    start: String,
+    /// Has a key of its own at each start.
+    mixer: RandomState,
     count: AtomicU64,
 }
 
 impl RequestIds {
-    /// `start` is a word in ASCII that no other start of the server has.
-    pub fn new(start: &str) -> RequestIds {
-        RequestIds {
-            start: start.chars().take(START_CHARS).collect(),
-            count: AtomicU64::new(1),
-        }
-    }
-
-    /// Returns an id that no other request has.
+    /// Returns an id that no other request has, as far as 64 bits go.
     pub fn next(&self) -> String {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{number}", self.start)
+        format!("{:016x}", self.mixer.hash_one(number))
     }
 }
 
@@ -74,12 +67,16 @@ pub async fn named(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
-    fn ids_are_short_and_each_is_another_one() {
-        let ids = RequestIds::new("0123456789abcdef");
-        assert_eq!(ids.next(), "012345-1");
-        assert_eq!(ids.next(), "012345-2");
+    fn ids_are_short_and_each_is_another_one_at_each_start() {
+        let (one, other) = (RequestIds::default(), RequestIds::default());
+        let ids = [one.next(), one.next(), other.next(), other.next()];
+        assert!(ids.iter().all(|id| id.len() == 16));
+        let different: HashSet<&String> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
     }
 }

@@ -14,11 +14,13 @@ use mpsink::config::{Config, Flags};
 use mpsink::demo::{Scenario, TEST_MESSAGE};
 use mpsink::ingest::made_up::MadeUpError;
 use mpsink::ingest::{Ingest, Outcome};
+use mpsink::metrics::Metrics;
 use mpsink::notification::delivery::Delivery;
 use mpsink::notification::source::Source;
 use mpsink::push::build_unsigned;
 use mpsink::signature::{Verifier, VerifierOptions};
 use mpsink::store::Store;
+use mpsink::store::disk;
 use mpsink::store::filters::DeliveryFilter;
 use mpsink::store::options::{Purpose, SourceRule, StoreOptions};
 use mpsink::store::records::{DeliveryRecord, Page, Place};
@@ -46,6 +48,8 @@ fn open(path: &Path, purpose: Purpose) -> Store {
         answer_within: std::time::Duration::from_secs(60),
         queues: Vec::new(),
         clock: Clock::standing_at(NOW),
+        metrics: Metrics::new(),
+        free_disk: disk::free,
     };
     Store::open(options).unwrap().0
 }

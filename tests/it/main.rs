@@ -36,6 +36,8 @@ mod downloads;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod hostile;
@@ -49,6 +51,10 @@ mod lanes;
 mod lists;
 #[cfg(test)]
 mod live;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod odd_messages;
 #[cfg(test)]

@@ -7,11 +7,13 @@ use std::path::Path;
 use mpsink::clock::{Clock, Timestamp};
 use mpsink::ingest::rebuild::{Rebuild, RebuildReport};
 use mpsink::ingest::{Ingest, Outcome};
+use mpsink::metrics::Metrics;
 use mpsink::notification::Format;
 use mpsink::notification::source::Source;
 use mpsink::push::{PushContent, build_unsigned};
 use mpsink::signature::{Verifier, VerifierOptions};
 use mpsink::store::Store;
+use mpsink::store::disk;
 use mpsink::store::filters::{ActivityFilter, EventFilter, JobFilter, RunFilter};
 use mpsink::store::options::{Purpose, QueueRule, SourceRule, StoreOptions};
 use mpsink::store::records::{
@@ -68,6 +70,8 @@ impl Test {
                 pipeline_id: "p1".to_owned(),
             }],
             clock: Clock::standing_at(NOW),
+            metrics: Metrics::new(),
+            free_disk: disk::free,
         };
         let store = Store::open(options).unwrap().0;
         let rule = SourceRule {
