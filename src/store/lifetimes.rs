@@ -305,10 +305,9 @@ mod tests {
         soon.recv().unwrap().unwrap();
         // The command's own commit, then the sign of life.
         for seen in [before, before + 1] {
-            let next = changes.clone();
+            let mut next = changes.clone();
             let other = async move {
-                let next = { next }.other_than(seen);
-                tokio::time::timeout(Duration::from_secs(10), next).await
+                tokio::time::timeout(Duration::from_secs(10), next.other_than(seen)).await
             };
             assert!(test.runtime.block_on(other).unwrap().is_some());
         }

@@ -148,7 +148,11 @@ fn what_is_odd_is_said_line_by_line_and_first_of_all_that_there_is_something() {
         "MediaWorkflowExecution":{"RunId":"r","MediaWorkflowId":"w","State":"Completed"}}"#;
     app.push(Format::Xml, report);
 
-    let json = app.json_when("/completeness.json", |json| json["hours"][0]["strays"] == 1);
+    // What is refused is explained, and noted, beside the answer.
+    let json = app.json_when("/completeness.json", |json| {
+        let hour = &json["hours"][0];
+        hour["strays"] == 1 && hour["refused"] == 1
+    });
     assert_eq!(check(&json, "unrecognized"), warning(1));
     assert_eq!(check(&json, "conflicts"), warning(1));
     assert_eq!(check(&json, "duplicates"), ("fine".to_owned(), 2));

@@ -258,3 +258,105 @@ impl Odd {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::notification::event::{Event, JobEvent, JobState, RunEvent, RunPart};
+    use crate::store::fixtures::{self, NOON, TestStore, arrival_of};
+
+    use super::*;
+
+    fn put_job(test: &TestStore, message: &str, job: &str, state: JobState) {
+        let job = JobEvent {
+            job_id: job.to_owned(),
+            state,
+            ..JobEvent::default()
+        };
+        test.append(arrival_of("topic", message, vec![Event::Job(job)]));
+    }
+
+    fn put_report(test: &TestStore, run: &str, created_at: Timestamp) {
+        let run = RunEvent {
+            run_id: run.to_owned(),
+            part: RunPart::Report,
+            state: JobState::Completed,
+            created_at: Some(created_at),
+            ..RunEvent::default()
+        };
+        let id = run.run_id.clone();
+        test.append(arrival_of("topic", &id, vec![Event::Run(run)]));
+    }
+
+    #[test]
+    fn nothing_is_read_but_by_an_index_made_for_it() {
+        let test = fixtures::open();
+        let look = test.look();
+        for sql in [
+            SELECT_LAST_TAKEN,
+            SELECT_FIRST_TAKEN,
+            SELECT_TAKEN,
+            SELECT_HOURS,
+            SELECT_START_MISSING,
+            SELECT_RUNS_IN_CONFLICT,
+            SELECT_JOBS_IN_CONFLICT,
+        ] {
+            fixtures::assert_by_index(&look, sql);
+        }
+        let plan = fixtures::plan(&look, SELECT_FIRST_RECEIVED);
+        assert!(plan.contains("delivery_by_time"), "{plan}");
+    }
+
+    #[test]
+    fn jobs_and_runs_with_two_endings_are_counted_up_to_a_bound_and_the_newest_named() {
+        let test = fixtures::open();
+        for id in 0..=ODD_NAMED_MAX {
+            put_job(
+                &test,
+                &format!("s{id}"),
+                &format!("j{id}"),
+                JobState::Succeeded,
+            );
+            put_job(
+                &test,
+                &format!("f{id}"),
+                &format!("j{id}"),
+                JobState::Failed,
+            );
+        }
+        put_job(&test, "other", "other", JobState::Succeeded);
+        let conflicts = |since| test.store.completeness(NOON, since).unwrap().conflicts;
+        let found = conflicts(NOON);
+        let rows = ODD_NAMED_MAX as u64 + 1;
+        assert_eq!(found.counted, Counted { rows, is_all: true });
+        assert_eq!(found.newest.len(), ODD_NAMED_MAX);
+        assert_eq!(conflicts(NOON.plus_ms(1)).counted.rows, 0);
+
+        let copy = "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 1000)
+            INSERT INTO job (job, owner, region, names, state, events, deliveries, conflict,
+              last_event_at, extra)
+            SELECT 'n' || v, owner, region, names, state, events, deliveries, conflict,
+              last_event_at, extra
+            FROM n, job WHERE job = 'j0'";
+        test.look().execute_batch(copy).unwrap();
+        let counted = conflicts(NOON).counted;
+        let rows = ODD_COUNTED_MAX as u64;
+        assert_eq!(
+            counted,
+            Counted {
+                rows,
+                is_all: false
+            }
+        );
+    }
+
+    #[test]
+    fn a_run_that_began_before_the_first_push_had_nobody_to_tell_that_to() {
+        let test = fixtures::open();
+        put_report(&test, "before", NOON.plus_ms(-1));
+        put_report(&test, "after", NOON);
+        let missing = test.store.completeness(NOON, NOON).unwrap().start_missing;
+        let ids: Vec<_> = missing.newest.iter().map(|named| &*named.id).collect();
+        assert_eq!(ids, ["after"]);
+        assert_eq!(missing.counted.rows, 1);
+    }
+}

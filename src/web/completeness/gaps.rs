@@ -95,3 +95,94 @@ pub fn shown(mut gaps: Vec<Gap>) -> Vec<Gap> {
     gaps.truncate(SHOWN_MAX);
     gaps
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::completeness_records::{ArrivalCounts, ArrivalHour};
+    use crate::store::lifetimes::Lifetime;
+    use crate::web::completeness::tests::record;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_714_982_400_000);
+
+    /// A server that was down for so long until an hour ago, and of what came since how late it was.
+    fn down(length_ms: i64, late_ms: Option<u64>) -> Vec<Gap> {
+        let life = |started_at: Timestamp, ended_at| Lifetime {
+            started_at,
+            alive_at: started_at,
+            ended_at,
+            version: String::new(),
+        };
+        let started_at = NOW.plus_ms(-HOUR_MS);
+        let ended_at = started_at.plus_ms(-length_ms);
+        let mut record = record();
+        record.lifetimes = vec![life(started_at, None), life(ended_at, Some(ended_at))];
+        record.hours.extend(late_ms.map(|late_ms| ArrivalHour {
+            at: started_at,
+            counts: ArrivalCounts::default(),
+            lags: Vec::new(),
+            lag_max_ms: Some(late_ms),
+        }));
+        gaps(&record, NOW)
+    }
+
+    #[test]
+    fn a_downtime_is_as_bad_as_it_is_longer_than_a_push_is_repeated() {
+        for (length_ms, expected) in [
+            (0, Verdict::Fine),
+            (REPEATED_MIN_MS, Verdict::Fine),
+            (REPEATED_MIN_MS + 1, Verdict::Warning),
+            (REPEATED_MAX_MS, Verdict::Warning),
+            (REPEATED_MAX_MS + 1, Verdict::Wrong),
+        ] {
+            let gaps = down(length_ms, None);
+            assert_eq!(gaps[0].verdict, expected, "{length_ms}");
+            assert_eq!(gaps[0].length_ms, length_ms);
+        }
+    }
+
+    #[test]
+    fn what_comes_late_enough_was_repeated_for_long_but_not_for_ever() {
+        assert_eq!(
+            down(HOUR_MS, Some(LATE_MS - 1))[0].verdict,
+            Verdict::Warning
+        );
+        let gap = &down(HOUR_MS, Some(LATE_MS))[0];
+        assert_eq!(
+            (gap.verdict, gap.repeated_after_ms),
+            (Verdict::Fine, Some(LATE_MS))
+        );
+        assert_eq!(
+            down(REPEATED_MAX_MS + 1, Some(LATE_MS))[0].verdict,
+            Verdict::Wrong
+        );
+        assert_eq!(down(1_000, Some(LATE_MS))[0].repeated_after_ms, None);
+    }
+
+    #[test]
+    fn fine_ones_are_left_off_before_others() {
+        let fine = down(1_000, None).remove(0);
+        let bad = down(HOUR_MS, None).remove(0);
+        let mut gaps = vec![fine; FINE_SHOWN_MAX + 9];
+        gaps.push(bad.clone());
+        let gaps = shown(gaps);
+        assert_eq!(gaps.len(), FINE_SHOWN_MAX + 1);
+        assert_eq!(gaps.last(), Some(&bad));
+        assert_eq!(shown(vec![bad; SHOWN_MAX + 1]).len(), SHOWN_MAX);
+    }
+
+    #[test]
+    fn after_a_week_a_downtime_is_told_no_more() {
+        let life = |at: i64| Lifetime {
+            started_at: NOW.plus_ms(at),
+            alive_at: NOW.plus_ms(at),
+            ended_at: None,
+            version: String::new(),
+        };
+        let mut record = record();
+        record.lifetimes = vec![life(-LOOKED_BACK_MS), life(-LOOKED_BACK_MS - HOUR_MS)];
+        assert_eq!(gaps(&record, NOW).len(), 1);
+        assert_eq!(gaps(&record, NOW.plus_ms(1)).len(), 0);
+    }
+}

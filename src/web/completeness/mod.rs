@@ -161,39 +161,20 @@ impl Assessment {
 }
 
 fn checks(record: &Completeness, sources: &[Silence], gaps: &[Gap], now: Timestamp) -> Vec<Check> {
-    let week = sum(&record.hours, now.plus_ms(-LOOKED_BACK_MS));
-    let day = record
-        .hours
-        .iter()
-        .filter(|hour| hour.at >= now.plus_ms(-DAY_MS));
-    let late: u64 = day.map(late).sum();
-    let troubled = gaps
-        .iter()
-        .filter(|gap| gap.verdict != Verdict::Fine)
-        .count();
-    let unusual = sources.iter().filter(|source| source.is_unusual).count();
+    let troubled = gaps.iter().filter(|gap| gap.verdict != Verdict::Fine);
+    let down = exactly(troubled.count() as u64);
     let of_gaps = gaps.iter().map(|gap| gap.verdict).max();
-    let has_many_duplicates = week.duplicates >= DUPLICATES_MIN
-        && week.duplicates.saturating_mul(100) > week.taken().saturating_mul(DUPLICATES_PERCENT);
-    let list = |path: &str| format!("{path}from=7d");
-    let exactly = |rows| Counted { rows, is_all: true };
-    let here = |id: &str| format!("/completeness#{id}");
-    vec![
+    let unusual = sources.iter().filter(|source| source.is_unusual).count();
+    let week = sum(&record.hours, now.plus_ms(-LOOKED_BACK_MS));
+    let held = exactly(record.attention.held);
+    let mut checks = vec![
         Check {
             verdict: of_gaps.unwrap_or(Verdict::Fine),
-            ..check(
-                CheckName::Downtime,
-                exactly(troubled as u64),
-                here("downtimes"),
-            )
+            ..check(CheckName::Downtime, down, here("downtimes"))
         },
         check(CheckName::Silence, exactly(unusual as u64), here("sources")),
         check(CheckName::Failed, exactly(week.failed), here("days")),
-        check(
-            CheckName::Held,
-            exactly(record.attention.held),
-            "/held".to_owned(),
-        ),
+        check(CheckName::Held, held, "/held".to_owned()),
         check(
             CheckName::Refused,
             exactly(week.refused),
@@ -209,28 +190,36 @@ fn checks(record: &Completeness, sources: &[Silence], gaps: &[Gap], now: Timesta
             record.stale,
             "/runs?state=stale".to_owned(),
         ),
+    ];
+    checks.extend(checks_of_messages(record, week, now));
+    checks
+}
+
+/// The checks of what was let in.
+fn checks_of_messages(record: &Completeness, week: ArrivalCounts, now: Timestamp) -> [Check; 6] {
+    let only = |word: &str| list(&format!("/deliveries?only={word}&"));
+    let day_ago = now.plus_ms(-DAY_MS);
+    let of_day = record.hours.iter().filter(|hour| hour.at >= day_ago);
+    let late = exactly(of_day.map(late).sum());
+    let hundredfold = week.duplicates.saturating_mul(100);
+    let has_many_duplicates = week.duplicates >= DUPLICATES_MIN
+        && hundredfold > week.taken().saturating_mul(DUPLICATES_PERCENT);
+    let (unrecognized, differs) = (exactly(week.unrecognized), exactly(week.differs));
+    let start_missing = record.start_missing.counted;
+    [
         check(
             CheckName::StartMissing,
-            record.start_missing.counted,
+            start_missing,
             here("start-missing"),
         ),
-        check(
-            CheckName::Unrecognized,
-            exactly(week.unrecognized),
-            list("/deliveries?only=unrecognized&"),
-        ),
-        check(
-            CheckName::Differs,
-            exactly(week.differs),
-            list("/deliveries?only=differs&"),
-        )
-        .worse(Verdict::Wrong),
+        check(CheckName::Unrecognized, unrecognized, only("unrecognized")),
+        check(CheckName::Differs, differs, only("differs")).worse(Verdict::Wrong),
         check(
             CheckName::Conflicts,
             record.conflicts.counted,
             here("conflicts"),
         ),
-        check(CheckName::Late, exactly(late), here("hours")),
+        check(CheckName::Late, late, here("hours")),
         Check {
             verdict: if has_many_duplicates {
                 Verdict::Warning
@@ -240,10 +229,24 @@ fn checks(record: &Completeness, sources: &[Silence], gaps: &[Gap], now: Timesta
             ..check(
                 CheckName::Duplicates,
                 exactly(week.duplicates),
-                list("/deliveries?only=repeated&"),
+                only("repeated"),
             )
         },
     ]
+}
+
+fn exactly(rows: u64) -> Counted {
+    Counted { rows, is_all: true }
+}
+
+/// Returns the link to a part of the page itself.
+fn here(id: &str) -> String {
+    format!("/completeness#{id}")
+}
+
+/// Returns the link to a list since [`LOOKED_BACK_MS`] ago.
+fn list(path: &str) -> String {
+    format!("{path}from=7d")
 }
 
 /// A line that is fine if there is none.
@@ -295,4 +298,110 @@ fn first_at(record: &Completeness) -> Option<Timestamp> {
     let hours = record.hours.iter().map(|hour| hour.at);
     let taken = record.sources.iter().filter_map(|source| source.first_hour);
     starts.chain(hours).chain(taken).min()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crate::store::completeness_records::Odd;
+    use crate::store::records::Attention;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_714_982_400_000);
+
+    /// Of a store to which nothing came.
+    pub(crate) fn record() -> Completeness {
+        let none = Counted {
+            rows: 0,
+            is_all: true,
+        };
+        let odd = || Odd {
+            counted: none,
+            newest: Vec::new(),
+        };
+        Completeness {
+            sources: Vec::new(),
+            hours: Vec::new(),
+            lifetimes: Vec::new(),
+            stale: none,
+            start_missing: odd(),
+            conflicts: odd(),
+            attention: Attention::default(),
+        }
+    }
+
+    fn hour(hours_ago: i64, counts: ArrivalCounts) -> ArrivalHour {
+        ArrivalHour {
+            at: NOW.plus_ms(-hours_ago * HOUR_MS),
+            counts,
+            lags: vec![0; HISTOGRAM_BOUNDS_MS.len() + 1],
+            lag_max_ms: None,
+        }
+    }
+
+    fn verdict(name: CheckName, hours: Vec<ArrivalHour>) -> (Verdict, u64) {
+        let record = Completeness { hours, ..record() };
+        let assessment = Assessment::of(record, &[], NOW, Tz::UTC);
+        let mut checks = assessment.checks.iter();
+        let check = checks.find(|check| check.name == name).unwrap();
+        (check.verdict, check.count)
+    }
+
+    #[test]
+    fn every_check_has_a_line_in_its_order() {
+        let assessment = Assessment::of(record(), &[], NOW, Tz::UTC);
+        let names: Vec<CheckName> = assessment.checks.iter().map(|check| check.name).collect();
+        assert_eq!(names, CheckName::ALL);
+        assert_eq!(
+            (assessment.need_a_look, assessment.has_arrivals),
+            (0, false)
+        );
+    }
+
+    #[test]
+    fn what_happened_counts_for_a_week() {
+        let refused = || ArrivalCounts {
+            refused: 3,
+            ..ArrivalCounts::default()
+        };
+        let old = hour(7 * 24 + 1, refused());
+        assert_eq!(verdict(CheckName::Refused, vec![old]), (Verdict::Fine, 0));
+        let recent = hour(7 * 24, refused());
+        assert_eq!(
+            verdict(CheckName::Refused, vec![recent]),
+            (Verdict::Warning, 3)
+        );
+    }
+
+    #[test]
+    fn repeated_pushes_are_fine_up_to_a_tenth() {
+        let of = |stored, duplicates| {
+            let counts = ArrivalCounts {
+                stored,
+                duplicates,
+                ..ArrivalCounts::default()
+            };
+            verdict(CheckName::Duplicates, vec![hour(0, counts)]).0
+        };
+        assert_eq!(of(0, DUPLICATES_MIN - 1), Verdict::Fine);
+        assert_eq!(of(180, 20), Verdict::Fine);
+        assert_eq!(of(179, 20), Verdict::Warning);
+    }
+
+    #[test]
+    fn a_push_is_late_beyond_five_minutes_and_for_a_day() {
+        let bucket = HISTOGRAM_BOUNDS_MS
+            .iter()
+            .position(|bound| *bound == LAG_MS);
+        let late = |bucket: usize, hours_ago| {
+            let mut hour = hour(hours_ago, ArrivalCounts::default());
+            hour.lags[bucket] = 2;
+            verdict(CheckName::Late, vec![hour])
+        };
+        let bucket = bucket.unwrap();
+        assert_eq!(late(bucket, 0), (Verdict::Fine, 0));
+        assert_eq!(late(bucket + 1, 24), (Verdict::Warning, 2));
+        assert_eq!(late(HISTOGRAM_BOUNDS_MS.len(), 0), (Verdict::Warning, 2));
+        assert_eq!(late(bucket + 1, 25), (Verdict::Fine, 0));
+    }
 }

@@ -135,3 +135,65 @@ impl Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2024-10-29, 12:30 UTC; two days before, clocks in Berlin went back.
+    const NOW: Timestamp = Timestamp(1_730_205_000_000);
+
+    fn hour(ago: i64, stored: u64) -> ArrivalHour {
+        let mut lags = vec![0; HISTOGRAM_BOUNDS_MS.len() + 1];
+        lags[0] = stored;
+        ArrivalHour {
+            at: Timestamp(NOW.0 - 30 * 60_000 - ago * HOUR_MS),
+            counts: ArrivalCounts {
+                stored,
+                ..ArrivalCounts::default()
+            },
+            lags,
+            lag_max_ms: Some(200),
+        }
+    }
+
+    #[test]
+    fn days_are_those_of_the_zone_and_none_is_left_out() {
+        let stored = [
+            hour(0, 1),
+            hour(11, 2),
+            hour(12, 4),
+            hour(13, 8),
+            hour(4 * 24, 16),
+        ];
+        let first = Some(stored[4].at);
+        let berlin = days(&stored, first, NOW, Tz::Europe__Berlin);
+        let lengths: Vec<i64> = berlin
+            .iter()
+            .map(|day| day.to.since_ms(day.from) / HOUR_MS)
+            .collect();
+        // Today so far, and since the first hour on the oldest.
+        assert_eq!(lengths, [14, 24, 25, 24, 10]);
+        let stored_on: Vec<u64> = berlin.iter().map(|day| day.counts.stored).collect();
+        assert_eq!(stored_on, [15, 0, 0, 0, 16]);
+        assert!(berlin.windows(2).all(|two| two[1].to == two[0].from));
+        let utc = days(&stored, first, NOW, Tz::UTC);
+        assert_eq!((utc[0].counts.stored, utc[1].counts.stored), (7, 8));
+    }
+
+    #[test]
+    fn no_more_rows_than_are_shown_and_none_before_anything_was_there() {
+        let long_ago = Some(Timestamp(0));
+        assert_eq!(days(&[], long_ago, NOW, Tz::UTC).len(), DAYS_SHOWN);
+        assert_eq!(hours(&[], long_ago, NOW).len(), HOURS_SHOWN);
+        assert_eq!(hours(&[], Some(NOW), NOW).len(), 1);
+        assert!(hours(&[], None, NOW).is_empty());
+    }
+
+    #[test]
+    fn about_is_never_more_than_the_longest() {
+        let row = hours(&[hour(0, 3)], Some(NOW), NOW).remove(0);
+        let lags = [row.lag_median_ms, row.lag_p95_ms, row.lag_max_ms];
+        assert_eq!(lags, [Some(200); 3]);
+    }
+}

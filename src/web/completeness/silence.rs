@@ -62,6 +62,8 @@ impl Silence {
         // Whole hours alone are compared: in a part of one there may be nothing on any day.
         let begin = hour(last) + 1;
         let whole = (hour(now) - begin).clamp(0, HOURS_MAX);
+        // Without a whole one there is nothing to judge, and this hour is what is usual now.
+        let begin = begin.min(hour(now));
         let compared = compared(arrivals, begin, whole.max(1));
         let usual = (compared.len() >= DAYS_MIN).then(|| {
             let counts = compared.iter().map(|(_, taken)| *taken).collect();

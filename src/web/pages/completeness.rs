@@ -1,5 +1,7 @@
 //! `/completeness`: whether anything was missed. What it judges by is in `web/completeness/`.
 
+use std::cmp::Reverse;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use chrono_tz::Tz;
@@ -40,6 +42,13 @@ impl CompletenessPage {
         }
     }
 
+    /// Returns the checks, the worst first.
+    fn checks(&self) -> Vec<&Check> {
+        let mut checks: Vec<&Check> = self.assessment.checks.iter().collect();
+        checks.sort_by_key(|check| Reverse(check.verdict));
+        checks
+    }
+
     fn running_since(&self) -> Option<String> {
         let since = self.assessment.running_since?;
         let since = self.frame.moment(&since);
@@ -59,7 +68,7 @@ impl CompletenessPage {
     }
 
     pub fn texts_of(&self, check: &Check) -> CheckText {
-        (self.frame.texts.completeness.check)(check.name)
+        self.frame.texts.completeness.check.of(check.name)
     }
 
     pub fn is_fine(&self, check: &Check) -> bool {

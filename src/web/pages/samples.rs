@@ -309,19 +309,8 @@ fn explanation() -> Value {
     })
 }
 
-/// Every check in every verdict's way, every downtime, a source that is silent.
-pub(crate) fn completeness() -> Assessment {
-    let gap = |ending, backoff_may_lose, repeated_after_ms| Gap {
-        from: AT,
-        to: AT.plus_ms(60_000),
-        ending,
-        length_ms: 60_000,
-        backoff_may_lose,
-        decay_may_lose: false,
-        repeated_after_ms,
-        verdict: Verdict::Warning,
-    };
-    let row = Row {
+fn arrivals() -> Row {
+    Row {
         from: AT,
         to: AT.plus_ms(3_600_000),
         counts: ArrivalCounts {
@@ -337,6 +326,20 @@ pub(crate) fn completeness() -> Assessment {
         lag_median_ms: Some(900),
         lag_p95_ms: Some(2_000),
         lag_max_ms: Some(9_000),
+    }
+}
+
+/// Every check in every verdict's way, every downtime, a source that is silent.
+pub(crate) fn completeness() -> Assessment {
+    let gap = |ending, backoff_may_lose, repeated_after_ms| Gap {
+        from: AT,
+        to: AT.plus_ms(60_000),
+        ending,
+        length_ms: 60_000,
+        backoff_may_lose,
+        decay_may_lose: false,
+        repeated_after_ms,
+        verdict: Verdict::Warning,
     };
     let named = |kind| Named {
         kind,
@@ -383,7 +386,7 @@ pub(crate) fn completeness() -> Assessment {
         ],
         start_missing: vec![named(NamedKind::Run)],
         conflicts: vec![named(NamedKind::Job), named(NamedKind::Run)],
-        hours: vec![row.clone()],
-        days: vec![row],
+        hours: vec![arrivals()],
+        days: vec![arrivals()],
     }
 }

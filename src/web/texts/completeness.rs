@@ -20,7 +20,7 @@ pub struct CompletenessTexts {
     pub count_head: &'static str,
     pub means_head: &'static str,
     pub verdict: fn(Verdict) -> &'static str,
-    pub check: fn(CheckName) -> CheckText,
+    pub check: CheckTexts,
     pub week_hint: &'static str,
     pub sources: &'static str,
     pub source_head: &'static str,
@@ -77,6 +77,45 @@ pub struct CheckText {
     pub to_do: &'static str,
 }
 
+/// The texts of all checks.
+#[derive(Debug)]
+pub struct CheckTexts {
+    pub downtime: CheckText,
+    pub silence: CheckText,
+    pub failed: CheckText,
+    pub held: CheckText,
+    pub refused: CheckText,
+    pub strays: CheckText,
+    pub stale: CheckText,
+    pub start_missing: CheckText,
+    pub unrecognized: CheckText,
+    pub differs: CheckText,
+    pub conflicts: CheckText,
+    pub late: CheckText,
+    pub duplicates: CheckText,
+}
+
+impl CheckTexts {
+    /// Returns those of one.
+    pub fn of(&self, name: CheckName) -> CheckText {
+        match name {
+            CheckName::Downtime => self.downtime,
+            CheckName::Silence => self.silence,
+            CheckName::Failed => self.failed,
+            CheckName::Held => self.held,
+            CheckName::Refused => self.refused,
+            CheckName::Strays => self.strays,
+            CheckName::Stale => self.stale,
+            CheckName::StartMissing => self.start_missing,
+            CheckName::Unrecognized => self.unrecognized,
+            CheckName::Differs => self.differs,
+            CheckName::Conflicts => self.conflicts,
+            CheckName::Late => self.late,
+            CheckName::Duplicates => self.duplicates,
+        }
+    }
+}
+
 impl CompletenessTexts {
     pub const ENGLISH: CompletenessTexts = CompletenessTexts {
         title: "Completeness",
@@ -97,10 +136,10 @@ impl CompletenessTexts {
         means_head: "What it means",
         verdict: |verdict| match verdict {
             Verdict::Fine => "fine",
-            Verdict::Warning => "look",
+            Verdict::Warning => "warning",
             Verdict::Wrong => "wrong",
         },
-        check: english,
+        check: ENGLISH,
         week_hint: "What happened counts for a week; what waits for a decision, until it is made.",
         sources: "Sources",
         source_head: "Source",
@@ -182,10 +221,10 @@ impl CompletenessTexts {
         means_head: "含义",
         verdict: |verdict| match verdict {
             Verdict::Fine => "正常",
-            Verdict::Warning => "需查看",
+            Verdict::Warning => "注意",
             Verdict::Wrong => "异常",
         },
-        check: chinese,
+        check: CHINESE,
         week_hint: "已发生的情况统计最近一周；等待处理的，统计到处理完为止。",
         sources: "来源",
         source_head: "来源",
@@ -248,188 +287,172 @@ impl CompletenessTexts {
     };
 }
 
-fn english(name: CheckName) -> CheckText {
-    let (name, fine, trouble, to_do) = match name {
-        CheckName::Downtime => (
-            "Downtime",
-            "This server was never down for longer than SMQ repeats a push.",
-            "This server was down for so long that pushes may be lost.",
-            "Set the subscription to Exponential Decay Retry, and compare the jobs of that time with \
+const ENGLISH: CheckTexts = CheckTexts {
+    downtime: CheckText {
+        name: "Downtime",
+        fine: "This server was never down for longer than SMQ repeats a push.",
+        trouble: "This server was down for so long that pushes may be lost.",
+        to_do: "Set the subscription to Exponential Decay Retry, and compare the jobs of that time with \
              the MPS console.",
-        ),
-        CheckName::Silence => (
-            "Silence",
-            "No source has been silent for longer than usual.",
-            "A source has been silent for longer than usual at that time.",
-            "If MPS was at work then: look at the topic’s log in the SMQ console for each push’s \
+    },
+    silence: CheckText {
+        name: "Silence",
+        fine: "No source has been silent for longer than usual.",
+        trouble: "A source has been silent for longer than usual at that time.",
+        to_do: "If MPS was at work then: look at the topic’s log in the SMQ console for each push’s \
              NotifyStatus.",
-        ),
-        CheckName::Failed => (
-            "Pushes that we could not take",
-            "No push was answered 503.",
-            "Pushes were answered 503, because the disk, the inbox or a certificate was not to be had. \
+    },
+    failed: CheckText {
+        name: "Pushes that we could not take",
+        fine: "No push was answered 503.",
+        trouble: "Pushes were answered 503, because the disk, the inbox or a certificate was not to be had. \
              SMQ repeats them, by default for less than a minute.",
-            "Look into the log for the cause, and at what was stored in the hours after.",
-        ),
-        CheckName::Held => (
-            "Held pushes",
-            "None waits for a decision.",
-            "They are signed by SMQ, but their owner, topic, date or body does not pass: they are kept, \
+        to_do: "Look into the log for the cause, and at what was stored in the hours after.",
+    },
+    held: CheckText {
+        name: "Held pushes",
+        fine: "None waits for a decision.",
+        trouble: "They are signed by SMQ, but their owner, topic, date or body does not pass: they are kept, \
              and are in no list of jobs.",
-            "Admit or drop them.",
-        ),
-        CheckName::Refused => (
-            "Refused pushes",
-            "None was refused.",
-            "Their signature does not hold, so what they said is not kept.",
-            "Look at what their explanations say: a proxy that changes the path or a header is the \
+        to_do: "Admit or drop them.",
+    },
+    refused: CheckText {
+        name: "Refused pushes",
+        fine: "None was refused.",
+        trouble: "Their signature does not hold, so what they said is not kept.",
+        to_do: "Look at what their explanations say: a proxy that changes the path or a header is the \
              usual cause.",
-        ),
-        CheckName::Strays => (
-            "Strays",
-            "No push came to an address that is not ours.",
-            "A subscription pushes to a path that no source has: what it says is not kept.",
-            "Compare the subscription’s endpoint with the one on Connect.",
-        ),
-        CheckName::Stale => (
-            "Runs without a Report",
-            "None is older than its workflow may take.",
-            "They began, and nothing said that they ended.",
-            "Look the runs up in the MPS console: their Report was lost, or they are stuck.",
-        ),
-        CheckName::StartMissing => (
-            "Reports without a Start",
-            "Every run that has ended had said that it began.",
-            "They ended, and the message of their Start never came. The Report names all that was done, \
+    },
+    strays: CheckText {
+        name: "Strays",
+        fine: "No push came to an address that is not ours.",
+        trouble: "A subscription pushes to a path that no source has: what it says is not kept.",
+        to_do: "Compare the subscription’s endpoint with the one on Connect.",
+    },
+    stale: CheckText {
+        name: "Runs without a Report",
+        fine: "None is older than its workflow may take.",
+        trouble: "They began, and nothing said that they ended.",
+        to_do: "Look the runs up in the MPS console: their Report was lost, or they are stuck.",
+    },
+    start_missing: CheckText {
+        name: "Reports without a Start",
+        fine: "Every run that has ended had said that it began.",
+        trouble: "They ended, and the message of their Start never came. The Report names all that was done, \
              so that nothing of the outcome is missing.",
-            "If it is every run of a workflow, its Start sends nothing; if it is a few, see what the \
+        to_do: "If it is every run of a workflow, its Start sends nothing; if it is a few, see what the \
              server did when they began.",
-        ),
-        CheckName::Unrecognized => (
-            "Messages not understood",
-            "Every message was understood.",
-            "They are kept as they came, and are in no list of jobs.",
-            "A test message of the console is one; for others run mpsink rebuild after an update.",
-        ),
-        CheckName::Differs => (
-            "Messages that differ",
-            "No message came again with another content.",
-            "The same message id came again with another message: the first was kept, the other was not.",
-            "Look at the delivery; SMQ should never do that.",
-        ),
-        CheckName::Conflicts => (
-            "Two endings",
-            "No job or run was said to have ended in two ways.",
-            "Their messages contradict each other; the last one counts.",
-            "Look at their events.",
-        ),
-        CheckName::Late => (
-            "Late pushes",
-            "In the last 24 hours none came later than 5 minutes after it was published.",
-            "In the last 24 hours some came later than 5 minutes after they were published.",
-            "SMQ repeats what was not taken at once, and slows down a subscription that fails: see when \
+    },
+    unrecognized: CheckText {
+        name: "Messages not understood",
+        fine: "Every message was understood.",
+        trouble: "They are kept as they came, and are in no list of jobs.",
+        to_do: "A test message of the console is one; for others run mpsink rebuild after an update.",
+    },
+    differs: CheckText {
+        name: "Messages that differ",
+        fine: "No message came again with another content.",
+        trouble: "The same message id came again with another message: the first was kept, the other was not.",
+        to_do: "Look at the delivery; SMQ should never do that.",
+    },
+    conflicts: CheckText {
+        name: "Two endings",
+        fine: "No job or run was said to have ended in two ways.",
+        trouble: "Their messages contradict each other; the last one counts.",
+        to_do: "Look at their events.",
+    },
+    late: CheckText {
+        name: "Late pushes",
+        fine: "In the last 24 hours none came later than 5 minutes after it was published.",
+        trouble: "In the last 24 hours some came later than 5 minutes after they were published.",
+        to_do: "SMQ repeats what was not taken at once, and slows down a subscription that fails: see when \
              it was.",
-        ),
-        CheckName::Duplicates => (
-            "Repeated pushes",
-            "SMQ may push a message more than once; each is kept once.",
-            "More than a tenth of the pushes were repeated: SMQ may not see our answers in time.",
-            "Look at the way between SMQ and this server: an answer has to be there within 5 s.",
-        ),
-    };
-    CheckText {
-        name,
-        fine,
-        trouble,
-        to_do,
-    }
-}
+    },
+    duplicates: CheckText {
+        name: "Repeated pushes",
+        fine: "SMQ may push a message more than once; each is kept once.",
+        trouble: "More than a tenth of the pushes were repeated: SMQ may not see our answers in time.",
+        to_do: "Look at the way between SMQ and this server: an answer has to be there within 5 s.",
+    },
+};
 
-fn chinese(name: CheckName) -> CheckText {
-    let (name, fine, trouble, to_do) = match name {
-        CheckName::Downtime => (
-            "停机",
-            "本服务器的停机从未长于 SMQ 的重试时间。",
-            "本服务器停机时间较长，推送可能已丢失。",
-            "请把订阅设为指数衰减重试，并在 MPS 控制台核对这段时间的作业。",
-        ),
-        CheckName::Silence => (
-            "无推送",
-            "没有来源超出平常地久未推送。",
-            "有来源久未推送，超出该时段的平常情况。",
-            "如果当时 MPS 有作业：请在 SMQ 控制台查看主题日志中每次推送的 NotifyStatus。",
-        ),
-        CheckName::Failed => (
-            "我方未能接收的推送",
-            "没有推送被应答 503。",
-            "因磁盘、收件队列或证书不可用，有推送被应答 503。SMQ 会重试，默认不到一分钟。",
-            "请在日志中查找原因，并查看其后几小时的存储情况。",
-        ),
-        CheckName::Held => (
-            "待审的推送",
-            "没有等待处理的推送。",
-            "它们由 SMQ 签名，但主题所有者、主题、日期或正文未通过检查：已保留，但不在作业列表中。",
-            "请放行或丢弃。",
-        ),
-        CheckName::Refused => (
-            "已拒绝的推送",
-            "没有推送被拒绝。",
-            "签名不成立，因此内容未保留。",
-            "请查看其说明：常见原因是代理改动了路径或请求头。",
-        ),
-        CheckName::Strays => (
-            "误投的推送",
-            "没有推送发到其他地址。",
-            "有订阅推送到不属于任何来源的路径：内容未保留。",
-            "请核对订阅的接收端地址与“接入”页上的是否一致。",
-        ),
-        CheckName::Stale => (
-            "没有 Report 的执行实例",
-            "没有超出工作流应有时长的执行实例。",
-            "已经开始，但没有消息说明其结束。",
-            "请在 MPS 控制台查询：Report 已丢失，或执行卡住。",
-        ),
-        CheckName::StartMissing => (
-            "没有 Start 的 Report",
-            "每个已结束的执行实例都收到过开始消息。",
-            "已经结束，但未收到 Start 消息。Report 会列出全部活动，因此结果没有缺失。",
-            "如果某个工作流全部如此，说明其 Start 不发送消息；如果只有少数，请查看它们开始时服务器的情况。",
-        ),
-        CheckName::Unrecognized => (
-            "无法识别的消息",
-            "所有消息都能识别。",
-            "按原样保留，但不在作业列表中。",
-            "控制台的测试消息就是其中一种；其他的请在升级后运行 mpsink rebuild。",
-        ),
-        CheckName::Differs => (
-            "内容不同的消息",
-            "没有消息以不同的内容再次到达。",
-            "同一消息 ID 再次到达，但内容不同：保留了第一次的，另一次未保留。",
-            "请查看该投递；SMQ 本不应如此。",
-        ),
-        CheckName::Conflicts => (
-            "两种结局",
-            "没有作业或执行实例有两种结局。",
-            "消息互相矛盾；以最后一条为准。",
-            "请查看其事件。",
-        ),
-        CheckName::Late => (
-            "迟到的推送",
-            "最近 24 小时内，没有推送在发布 5 分钟之后才到达。",
-            "最近 24 小时内，有推送在发布 5 分钟之后才到达。",
-            "未立即接收的推送会被 SMQ 重试，失败的订阅会被减速：请查看发生的时间。",
-        ),
-        CheckName::Duplicates => (
-            "重复的推送",
-            "SMQ 可能多次推送同一消息；每条只保留一份。",
-            "超过十分之一的推送是重复的：SMQ 可能没有及时收到我们的应答。",
-            "请检查 SMQ 与本服务器之间的线路：应答须在 5 秒内到达。",
-        ),
-    };
-    CheckText {
-        name,
-        fine,
-        trouble,
-        to_do,
-    }
-}
+const CHINESE: CheckTexts = CheckTexts {
+    downtime: CheckText {
+        name: "停机",
+        fine: "本服务器的停机从未长于 SMQ 的重试时间。",
+        trouble: "本服务器停机时间较长，推送可能已丢失。",
+        to_do: "请把订阅设为指数衰减重试，并在 MPS 控制台核对这段时间的作业。",
+    },
+    silence: CheckText {
+        name: "无推送",
+        fine: "没有来源超出平常地久未推送。",
+        trouble: "有来源久未推送，超出该时段的平常情况。",
+        to_do: "如果当时 MPS 有作业：请在 SMQ 控制台查看主题日志中每次推送的 NotifyStatus。",
+    },
+    failed: CheckText {
+        name: "我方未能接收的推送",
+        fine: "没有推送被应答 503。",
+        trouble: "因磁盘、收件队列或证书不可用，有推送被应答 503。SMQ 会重试，默认不到一分钟。",
+        to_do: "请在日志中查找原因，并查看其后几小时的存储情况。",
+    },
+    held: CheckText {
+        name: "待审的推送",
+        fine: "没有等待处理的推送。",
+        trouble: "它们由 SMQ 签名，但主题所有者、主题、日期或正文未通过检查：已保留，但不在作业列表中。",
+        to_do: "请放行或丢弃。",
+    },
+    refused: CheckText {
+        name: "已拒绝的推送",
+        fine: "没有推送被拒绝。",
+        trouble: "签名不成立，因此内容未保留。",
+        to_do: "请查看其说明：常见原因是代理改动了路径或请求头。",
+    },
+    strays: CheckText {
+        name: "误投的推送",
+        fine: "没有推送发到其他地址。",
+        trouble: "有订阅推送到不属于任何来源的路径：内容未保留。",
+        to_do: "请核对订阅的接收端地址与“接入”页上的是否一致。",
+    },
+    stale: CheckText {
+        name: "没有 Report 的执行实例",
+        fine: "没有超出工作流应有时长的执行实例。",
+        trouble: "已经开始，但没有消息说明其结束。",
+        to_do: "请在 MPS 控制台查询：Report 已丢失，或执行卡住。",
+    },
+    start_missing: CheckText {
+        name: "没有 Start 的 Report",
+        fine: "每个已结束的执行实例都收到过开始消息。",
+        trouble: "已经结束，但未收到 Start 消息。Report 会列出全部活动，因此结果没有缺失。",
+        to_do: "如果某个工作流全部如此，说明其 Start 不发送消息；如果只有少数，请查看它们开始时服务器的情况。",
+    },
+    unrecognized: CheckText {
+        name: "无法识别的消息",
+        fine: "所有消息都能识别。",
+        trouble: "按原样保留，但不在作业列表中。",
+        to_do: "控制台的测试消息就是其中一种；其他的请在升级后运行 mpsink rebuild。",
+    },
+    differs: CheckText {
+        name: "内容不同的消息",
+        fine: "没有消息以不同的内容再次到达。",
+        trouble: "同一消息 ID 再次到达，但内容不同：保留了第一次的，另一次未保留。",
+        to_do: "请查看该投递；SMQ 本不应如此。",
+    },
+    conflicts: CheckText {
+        name: "两种结局",
+        fine: "没有作业或执行实例有两种结局。",
+        trouble: "消息互相矛盾；以最后一条为准。",
+        to_do: "请查看其事件。",
+    },
+    late: CheckText {
+        name: "迟到的推送",
+        fine: "最近 24 小时内，没有推送在发布 5 分钟之后才到达。",
+        trouble: "最近 24 小时内，有推送在发布 5 分钟之后才到达。",
+        to_do: "未立即接收的推送会被 SMQ 重试，失败的订阅会被减速：请查看发生的时间。",
+    },
+    duplicates: CheckText {
+        name: "重复的推送",
+        fine: "SMQ 可能多次推送同一消息；每条只保留一份。",
+        trouble: "超过十分之一的推送是重复的：SMQ 可能没有及时收到我们的应答。",
+        to_do: "请检查 SMQ 与本服务器之间的线路：应答须在 5 秒内到达。",
+    },
+};
