@@ -521,7 +521,7 @@ mod tests {
         let all = findings(facts).into_iter();
         let all = all.map(|finding| (finding.seen.line(), finding.verdict));
         let hidden = [Line::Retries, Line::Integrity];
-        all.filter(|(line, verdict)| *verdict != Verdict::Fine && !hidden.contains(line))
+        all.filter(|(line, verdict)| *verdict != Fine && !hidden.contains(line))
             .collect()
     }
 
