@@ -21,6 +21,8 @@ pub mod push;
 pub mod demo;
 pub mod health;
 
+pub mod doctor;
+
 pub mod web;
 
 pub mod config;

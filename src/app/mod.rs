@@ -26,6 +26,8 @@ use crate::app::ending::{Connections, Ending, last_answer};
 use crate::app::sockets::Sockets;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::doctor::gather::SyncLook;
+use crate::doctor::{ConfiguredSource, Setup};
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::notification::source::masked;
@@ -239,6 +241,12 @@ impl App {
             metrics,
             requests: RequestIds::default(),
             last_look: LastLook::default(),
+            setup: Setup {
+                receiver,
+                dashboard,
+                ..setup(config)
+            },
+            syncs: SyncLook::default(),
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
             has_public_url: config.public_url.is_some(),
@@ -260,6 +268,10 @@ impl App {
     /// Serves until the first wish in `stop` comes, or the writer ends by a fault, which is an
     /// error: a server that cannot write must not look healthy. A second wish leaves at once.
     pub async fn run(self, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
+        if let Err(error) = self.store.begin_lifetime(env!("CARGO_PKG_VERSION")).await {
+            // It is written with the next commit; what stands in its way, stands in that of pushes.
+            tracing::warn!(%error, "cannot write that the server has started");
+        }
         let Servers {
             receiver,
             connections,
@@ -366,6 +378,26 @@ fn access(
         random_bytes()?,
         clock.clone(),
     ))
+}
+
+/// Returns what the configuration says, as far as it is judged by `doctor`.
+pub fn setup(config: &Config) -> Setup {
+    let sources = config.sources.iter().map(|source| ConfiguredSource {
+        name: source.name.clone(),
+        paths: source.paths.clone(),
+        owners: source.owners.clone(),
+        topics: source.topics.clone(),
+    });
+    Setup {
+        database: config.database.clone(),
+        receiver: config.receiver_listen,
+        dashboard: config.dashboard_listen,
+        has_login: config.access.has_login(),
+        public_url: config.public_url.clone(),
+        sources: sources.collect(),
+        date_window_ms: config.date_window_ms,
+        is_try: config.is_try,
+    }
 }
 
 fn verifier_options(

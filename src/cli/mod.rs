@@ -17,8 +17,10 @@ use crate::config::{Config, Flags};
 use crate::store::lock;
 
 mod admit;
+mod backup;
 mod config;
 mod demo;
+mod doctor;
 mod export;
 mod healthcheck;
 mod import;
@@ -26,6 +28,7 @@ mod logging;
 mod output;
 mod push;
 mod rebuild;
+mod restore;
 mod serve;
 mod verify;
 
@@ -59,6 +62,12 @@ enum Command {
     Import(import::Import),
     /// Read every message that is kept again, and fold everything again.
     Rebuild(rebuild::Rebuild),
+    /// Copy the database into one file, while a server runs or while none does.
+    Backup(backup::Backup),
+    /// Make a backup the database, and set the old one aside.
+    Restore(restore::Restore),
+    /// Look at everything that keeps a server going, and say what to do.
+    Doctor(doctor::Doctor),
 }
 
 /// Where the configuration comes from.
@@ -101,6 +110,9 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(command) => healthcheck::run(&command),
         Command::Import(command) => import::run(&command),
         Command::Rebuild(command) => rebuild::run(&command),
+        Command::Backup(command) => backup::run(&command),
+        Command::Restore(command) => restore::run(&command),
+        Command::Doctor(command) => doctor::run(&command),
     };
     match result {
         Ok(code) => code,

@@ -80,7 +80,7 @@ impl Problems {
 /// over may change it.
 pub(super) fn check_addresses(config: &Config) -> Result<(), ConfigError> {
     let dashboard = config.dashboard_listen;
-    let has_login = !config.access.users.is_empty() || !config.access.tokens.is_empty();
+    let has_login = config.access.has_login();
     if !has_login && !dashboard.ip().is_loopback() {
         return Err(wrong(
             "dashboard.listen",

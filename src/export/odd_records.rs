@@ -261,6 +261,7 @@ pub(super) fn run() -> impl Strategy<Value = RunRecord> {
                     events: 3,
                     deliveries: 4,
                     conflict: !flag,
+                    start_missing: flag,
                     last_event_at: at,
                     extra,
                     activities,

@@ -579,6 +579,13 @@ mod tests {
             }
         }
 
+        /// How many were not understood, of each hour in which something came.
+        fn unrecognized_by_hour(&self) -> Vec<u64> {
+            let now = NOON.plus_ms(3_600_000);
+            let hours = self.store.completeness(now, NOON).unwrap().hours;
+            hours.iter().map(|hour| hour.counts.unrecognized).collect()
+        }
+
         fn jobs(&self) -> Vec<JobRecord> {
             let page = Page::first(1_000);
             let listing = self.store.page_jobs(&JobFilter::default(), page).unwrap();
@@ -643,8 +650,10 @@ mod tests {
             },
             ..RebuildReport::default()
         };
+        assert_eq!(test.unrecognized_by_hour(), [1]);
         assert_eq!(test.rebuild(true), expected);
         assert_eq!(test.jobs().len(), 1, "a dry run writes nothing");
+        assert_eq!(test.unrecognized_by_hour(), [1]);
         assert_eq!(test.rebuild(true), expected);
 
         let done = RebuildReport {
@@ -658,6 +667,11 @@ mod tests {
         let delivery = test.store.find_delivery(2).unwrap().unwrap();
         assert_eq!(delivery.delivery.unrecognized, None);
         assert_eq!(delivery.events.len(), 1);
+        assert_eq!(
+            test.unrecognized_by_hour(),
+            [0],
+            "was counted as what it is now"
+        );
 
         assert!(test.rebuild(false).changes_nothing());
     }

@@ -464,6 +464,13 @@ fn is_in_window(date: Timestamp, now: Timestamp, window_ms: i64) -> bool {
 }
 
 impl CertificateStatus {
+    /// Reads what was kept of a certificate that has verified a push; `None` if it is none.
+    pub fn of_kept(known: &KnownCertificate) -> Option<CertificateStatus> {
+        let certificate = Certificate::parse(&known.bytes).ok()?;
+        let origin = Some((known.url.clone(), known.fetched_at));
+        Some(CertificateStatus::of(&certificate, origin, true))
+    }
+
     fn of(
         certificate: &Certificate,
         origin: Option<(String, Timestamp)>,

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
-use crate::clock::Timestamp;
 use crate::notification::Notification;
 use crate::notification::capture;
+use crate::notification::delivery::Delivery;
 use crate::notification::event::{Event, JobState};
 use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
@@ -102,9 +102,10 @@ pub(super) fn append(
                 events
                     .for_each(|event| batch.tally.add_event(event.word(), state_of(event).word()));
             }
+            note_stored(batch, arrival);
             Appended::Stored { delivery }
         }
-        None => count_duplicate(tx, batch, arrival.delivery.received_at, key, message_sha256)?,
+        None => count_duplicate(tx, batch, &arrival.delivery, key, message_sha256)?,
     };
     Ok(Ok(appended))
 }
@@ -240,15 +241,17 @@ fn find_different(
 fn count_duplicate(
     tx: &Transaction<'_>,
     batch: &mut Batch,
-    received_at: Timestamp,
+    push: &Delivery,
     key: [u8; KEY_BYTES],
     message_sha256: [u8; 32],
 ) -> rusqlite::Result<Appended> {
     let mut update = tx.prepare_cached(COUNT_DUPLICATE)?;
     let (delivery, differs) = update
-        .query_row(params![key, received_at.0, message_sha256], |row| {
+        .query_row(params![key, push.received_at.0, message_sha256], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
+    let hour = batch.arrivals.at(push.source, push.received_at);
+    hour.add_duplicate(push.received_at, differs);
     let mut select = tx.prepare_cached(SELECT_SUBJECTS)?;
     let mut rows = select.query([delivery])?;
     while let Some(row) = rows.next()? {
@@ -260,6 +263,16 @@ fn count_duplicate(
         }
     }
     Ok(Appended::Duplicate { delivery, differs })
+}
+
+/// Counts a new delivery in the hour it came.
+fn note_stored(batch: &mut Batch, arrival: &Arrival) {
+    let received_at = arrival.delivery.received_at;
+    let hour = batch.arrivals.at(arrival.delivery.source, received_at);
+    hour.add_stored(received_at, arrival.notification.published_at);
+    if why_unrecognized(&arrival.events).is_some() {
+        hour.add_unrecognized(1);
+    }
 }
 
 fn insert_capture(

@@ -3,7 +3,7 @@
 //!
 //! The messages of a transaction are written first, and each job and run they are about is folded
 //! once behind them, however many of them name it. What the rows add to roll-ups, words and queues
-//! is gathered and written last, each row or bucket once; the words behind everything else, since
+//! is gathered and written last, each row or bucket once, and so are the sums of what came; the words behind everything else, since
 //! SQLite has the index of words write out what it has gathered whenever another statement begins
 //! that could fail half-way.
 //!
@@ -18,6 +18,7 @@ use std::mem;
 use rusqlite::Transaction;
 
 use crate::metrics::tally::Tally;
+use crate::store::arrivals::Hours;
 use crate::store::event_rows::EventRow;
 use crate::store::inbox::Context;
 use crate::store::jobs::{self, Told};
@@ -36,6 +37,8 @@ pub(super) struct Batch {
     pub(super) is_import: bool,
     /// What is counted once this is committed.
     pub(super) tally: Tally,
+    /// What came.
+    pub(super) arrivals: Hours,
 }
 
 /// What has come for a job or run since its row was written.
@@ -103,6 +106,7 @@ impl Batch {
             jobs::take_in(tx, &owner, &job, &news, &mut shares)?;
         }
         self.tally.add(mem::take(&mut shares.ends));
+        mem::take(&mut self.arrivals).write(tx)?;
         shares.write(tx, ctx)
     }
 }

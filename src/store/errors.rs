@@ -59,8 +59,17 @@ pub enum OpenError {
         path.display()
     )]
     NoWal { path: PathBuf, mode: String },
+    #[error("{} is damaged; look at the disk, and restore a backup", path.display())]
+    Damaged { path: PathBuf, source: Cause },
     #[error("cannot open the database {}; check its folder, its owner and the disk", path.display())]
     Unusable { path: PathBuf, source: Cause },
+    /// Nothing has the database's name, and a server would begin a new one there.
+    #[error(
+        "the restore of {} was broken off; run `mpsink restore` again with the same file, or with {} \
+         for what was there before",
+        path.display(), old.display()
+    )]
+    RestoreUnfinished { path: PathBuf, old: PathBuf },
     #[error("cannot start the store's writer; check the limits on threads")]
     NoThread { source: io::Error },
 }

@@ -42,6 +42,7 @@ pub(super) fn fold_run(owner: &str, run: &str, parts: &[RunPart]) -> Option<RunR
     let mut endings = BTreeSet::new();
     let mut own_failure = None;
     let mut reported_at = None;
+    let mut has_start = false;
     let mut state = JobState::Unknown;
     let mut by_node: BTreeMap<(&str, &str), Vec<(&ActivityEvent, &RunPart)>> = BTreeMap::new();
     for part in parts {
@@ -55,6 +56,7 @@ pub(super) fn fold_run(owner: &str, run: &str, parts: &[RunPart]) -> Option<RunR
                 if event.part == MessagePart::Report {
                     reported_at = Some(part.at);
                 }
+                has_start |= event.part == MessagePart::Start;
                 endings.extend(ending(event.state));
             }
             Event::Activity(event) => {
@@ -70,6 +72,7 @@ pub(super) fn fold_run(owner: &str, run: &str, parts: &[RunPart]) -> Option<RunR
         .collect();
     record.activities.sort_by(|a, b| order(a).cmp(&order(b)));
     record.conflict = endings.len() > 1;
+    record.start_missing = reported_at.is_some() && !has_start;
     let own_events = parts.iter().rev().filter_map(|part| match &part.event {
         Event::Run(event) => Some(&event.extra),
         Event::Job(_) | Event::Activity(_) | Event::Unrecognized(_) => None,
@@ -110,6 +113,7 @@ fn blank(owner: &str, run: &str, at: Timestamp) -> RunRecord {
         events: 0,
         deliveries: 0,
         conflict: false,
+        start_missing: false,
         last_event_at: at,
         extra: Map::new(),
         activities: Vec::new(),

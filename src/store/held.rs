@@ -13,7 +13,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use crate::notification::capture;
+use crate::notification::delivery::Delivery;
 use crate::store::NewHeld;
+use crate::store::arrivals::Hours;
 use crate::store::errors::WriteError;
 use crate::store::inbox::Context;
 use crate::store::records::RowId;
@@ -58,6 +60,7 @@ pub(super) fn hold(
         |row| row.get(0),
     );
     if let Some(id) = repeat.optional()? {
+        note_held(tx, &push.delivery)?;
         return Ok(Ok(id));
     }
     let head = capture::write_head("POST", &push.delivery.target, &push.delivery.headers);
@@ -91,7 +94,15 @@ pub(super) fn hold(
         ],
         |row| row.get(0),
     )?;
+    note_held(tx, &push.delivery)?;
     Ok(Ok(id))
+}
+
+/// Counts a push, repeats as well, in the hour it came.
+fn note_held(tx: &Transaction<'_>, push: &Delivery) -> rusqlite::Result<()> {
+    let mut arrivals = Hours::default();
+    arrivals.at(push.source, push.received_at).add_held();
+    arrivals.write(tx)
 }
 
 /// Hashes what makes a held push the same one. Each field goes in with its length, so that no two

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::metrics::InboxDepth;
 use crate::store::batch::Batch;
 use crate::store::errors::WriteError;
+use crate::store::lifetimes::Life;
 use crate::store::options::QueueRule;
 
 /// What every command may need beside what was asked.
@@ -24,6 +25,7 @@ pub(super) struct Context {
     pub(super) queues: Vec<QueueRule>,
     pub(super) held_bytes_max: u64,
     pub(super) clock: Clock,
+    pub(super) life: Life,
 }
 
 /// Writes what was asked in the writer's transaction. The outer error fails the transaction; the

@@ -130,6 +130,11 @@ impl Lock {
         &self.path
     }
 
+    /// The database that is locked, with links followed.
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.with_extension("")
+    }
+
     /// Looks at the file that is locked, whatever stands at its path by now.
     pub(super) fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()

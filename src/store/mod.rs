@@ -8,8 +8,8 @@
 //!
 //! Reading order: `options.rs`, what a store is opened with; the types and verbs here; `inbox.rs` and `writer.rs`, how a command gets on
 //! disk; `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each writes; `fold.rs`, `fold_run.rs`,
-//! `jobs.rs`, `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`, what is kept
-//! beside; `rebuild/`, how it all comes from the events again; `readers/`, the reading verbs and a file
+//! `jobs.rs`, `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`,
+//! `arrivals.rs`, what is kept beside; `lifetimes.rs`, when a server was there; `rebuild/`, how it all comes from the events again; `readers/`, the reading verbs and a file
 //! for each list; `changes.rs`, who is told of a commit; `open.rs`, `reading.rs`, `lock.rs`, `files.rs`,
 //! what the database stands on; `pulse.rs`, `disk.rs`, how writer and disk are; `import.rs`, how another one comes in.
 //!
@@ -41,6 +41,7 @@ use crate::store::errors::{OpenError, WriteError};
 use crate::store::files::Files;
 use crate::store::inbox::{Asked, Context, How, How::Settled, Inbox};
 use crate::store::lanes::Workflows;
+use crate::store::lifetimes::Life;
 use crate::store::lock::{Lock, Running};
 use crate::store::log::Log;
 use crate::store::notes::Notes;
@@ -50,20 +51,29 @@ use crate::store::readers::{READER_LIMITS, Readers};
 use crate::store::records::RowId;
 use crate::store::writer::{Ended, Writer};
 
+pub mod arrivals;
+pub mod backup;
 pub mod changes;
+pub mod completeness_records;
+pub mod copy;
 pub mod disk;
 pub mod errors;
+pub mod file_system;
 pub mod filters;
 pub mod import;
+pub mod integrity;
 pub mod lane_records;
+pub mod lifetimes;
 pub mod lock;
 pub mod options;
 pub mod pulse;
 pub mod rebuild;
 pub mod records;
+pub mod restore;
 pub mod rollups;
 pub mod scan_records;
 pub mod standing;
+pub mod upkeep;
 
 mod append;
 mod batch;
@@ -246,6 +256,7 @@ impl Store {
     /// Opens or makes the database, takes its lock, migrates it and starts the writer.
     pub fn open(options: StoreOptions) -> Result<(Store, Opened), OpenError> {
         let lock = Lock::acquire(&options.path)?;
+        restore::require_ended(&lock.database())?;
         let (mut conn, opened) = open::open(&options.path, options.purpose)?;
         let unusable = |source| OpenError::Unusable {
             path: options.path.clone(),
@@ -284,6 +295,7 @@ impl Store {
                 queues: options.queues,
                 held_bytes_max: options.held_bytes_max,
                 clock: options.clock,
+                life: Life::default(),
             },
         };
         let (thread, ended) = writer::spawn(writer, Arc::clone(&lock))
@@ -404,7 +416,20 @@ impl Store {
         }
     }
 
-    /// Returns when every refusal and stray noted so far is on disk, as they soon are by themselves.
+    /// Counts a push of a source that was answered with a fault of ours. Never waits, never fails.
+    pub fn note_failure(&self, source: SourceId, at: Timestamp) {
+        if self.inner.notes.add_failure(source, at) {
+            self.inner.inbox.wake();
+        }
+    }
+
+    /// Says that from now on a server takes pushes here, until [`Store::close`]: what stops otherwise
+    /// has left off without an end. The second call does nothing.
+    pub async fn begin_lifetime(&self, version: &'static str) -> Result<(), WriteError> {
+        self.ask(0, version, Settled(lifetimes::begin)).await
+    }
+
+    /// Returns when every refusal, stray and failure noted so far is on disk, as they soon are by themselves.
     pub async fn flush_notes(&self) -> Result<(), WriteError> {
         let (reply, answer) = oneshot::channel();
         self.inner.inbox.send_flush(reply)?;

@@ -1,4 +1,4 @@
-//! Refusals and strays in memory, until the writer has time for them.
+//! Refusals, strays and failures in memory, until the writer has time for them.
 //!
 //! Anybody can make us refuse a push, as fast as the line goes. So noting one is a few moves under
 //! a mutex, counts are sums, and details have bounds in number and bytes: of each source and
@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::notification::delivery::{Delivery, Headers};
 use crate::notification::reason::RefusalReason;
 use crate::notification::source::SourceId;
+use crate::store::arrivals::{HourSums, Hours, NO_SOURCE};
 use crate::store::{NewRefusal, NewStray, REFUSED_BODY_BYTES_MAX, unpoisoned};
 
 /// How many of each source and reason are kept from the beginning, and how many from the end.
@@ -26,6 +27,10 @@ pub(super) const STRAYS_KEPT: usize = 20;
 const REFUSALS_EVERY: Duration = Duration::from_millis(200);
 /// The same if only strays wait: anybody who finds the port can make them, and they can wait.
 const STRAYS_EVERY: Duration = Duration::from_secs(1);
+
+/// The most hours of sources that wait to be counted: years of hours without a disk to write on, or
+/// a clock gone mad.
+const HOURS_MAX: usize = 100_000;
 
 /// The most details that wait. One source and reason has at most 40 of them.
 const WAITING_MAX: usize = 1_024;
@@ -50,6 +55,7 @@ pub(super) struct Notes {
 #[derive(Default)]
 struct Waiting {
     counts: BTreeMap<(SourceId, RefusalReason), Tally>,
+    hours: Hours,
     refusals: VecDeque<NewRefusal>,
     refusal_bytes: usize,
     strays: u64,
@@ -68,6 +74,7 @@ pub(super) struct Tally {
 #[derive(Default)]
 pub(super) struct Taken {
     pub(super) counts: BTreeMap<(SourceId, RefusalReason), Tally>,
+    pub(super) hours: Hours,
     pub(super) refusals: Vec<NewRefusal>,
     pub(super) strays: u64,
     pub(super) latest_strays: VecDeque<NewStray>,
@@ -96,6 +103,7 @@ impl Notes {
             last_at: at,
         };
         waiting.add_count((source, reason), tally);
+        waiting.add_hour(source, at, HourSums::add_refused);
         if let Some(details) = details {
             waiting.add_details(details);
         }
@@ -108,10 +116,19 @@ impl Notes {
         let mut waiting = unpoisoned(&self.waiting);
         let was_empty = waiting.is_empty();
         waiting.strays = waiting.strays.saturating_add(1);
+        waiting.add_hour(NO_SOURCE, stray.received_at, HourSums::add_stray);
         if waiting.latest_strays.len() >= STRAYS_KEPT {
             waiting.latest_strays.pop_front();
         }
         waiting.latest_strays.push_back(stray);
+        was_empty
+    }
+
+    /// Counts a push that was answered with a fault of ours. Returns as [`Notes::add_refusal`].
+    pub(super) fn add_failure(&self, source: SourceId, at: Timestamp) -> bool {
+        let mut waiting = unpoisoned(&self.waiting);
+        let was_empty = waiting.is_empty();
+        waiting.add_hour(source, at, HourSums::add_failed);
         was_empty
     }
 
@@ -140,6 +157,7 @@ impl Notes {
         waiting.refusal_bytes = waiting.refusal_bytes.saturating_sub(bytes);
         Taken {
             counts: mem::take(&mut waiting.counts),
+            hours: mem::take(&mut waiting.hours),
             refusals,
             strays: mem::take(&mut waiting.strays),
             latest_strays: mem::take(&mut waiting.latest_strays),
@@ -153,6 +171,7 @@ impl Notes {
             waiting.add_count(key, tally);
         }
         waiting.strays = waiting.strays.saturating_add(taken.strays);
+        waiting.hours.take_in(taken.hours);
     }
 }
 
@@ -161,7 +180,14 @@ impl Waiting {
         self.counts.is_empty()
             && self.refusals.is_empty()
             && self.strays == 0
+            && self.hours.is_empty()
             && self.latest_strays.is_empty()
+    }
+
+    fn add_hour(&mut self, source: SourceId, at: Timestamp, add: fn(&mut HourSums)) {
+        if self.hours.len() < HOURS_MAX {
+            add(self.hours.at(source, at));
+        }
     }
 
     fn add_count(&mut self, key: (SourceId, RefusalReason), tally: Tally) {

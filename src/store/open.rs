@@ -78,6 +78,10 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened)
         });
     }
     set_up(&conn).map_err(unusable)?;
+    let bytes = fs::metadata(path).map_or(0, |file| file.len());
+    if let Some(line) = upgrade_line(&found, MIGRATIONS.len(), bytes) {
+        tracing::warn!("{line}");
+    }
     migrate(&mut conn, &found, purpose).map_err(unusable)?;
     // The first reading in WAL mode makes the log, if migrating has not: from here on it is there.
     look(&conn).map_err(unusable)?;
@@ -97,11 +101,26 @@ pub(super) fn look_beside(path: &Path) -> Result<Purpose, OpenError> {
     check_readable(&found, path)
 }
 
+/// Opens the database at `path`, of this schema or an older one and whatever it is for, to read it
+/// whole. Not `query_only`: `VACUUM INTO` fails there.
+pub(super) fn open_whole(path: &Path) -> Result<(Connection, Found), OpenError> {
+    require_sqlite(rusqlite::version_number())?;
+    let unusable = |source| unusable(path, source);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    conn.busy_timeout(WRITER_WAIT_MAX).map_err(unusable)?;
+    let found = look(&conn).map_err(unusable)?;
+    if found.is_empty {
+        return Err(OpenError::NotOurs {
+            path: path.to_owned(),
+        });
+    }
+    check(&found, path, found.purpose())?;
+    Ok((conn, found))
+}
+
 fn check_readable(found: &Found, path: &Path) -> Result<Purpose, OpenError> {
-    let purpose = match found.purpose.as_deref() {
-        Some("try") => Purpose::Try,
-        _ => Purpose::Record,
-    };
+    let purpose = found.purpose();
     if found.is_empty {
         return Err(OpenError::NotOurs {
             path: path.to_owned(),
@@ -122,6 +141,10 @@ fn unusable(path: &Path, source: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path },
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
+            path,
+            source: source.into(),
+        },
         _ => OpenError::Unusable {
             path,
             source: source.into(),
@@ -158,7 +181,7 @@ fn warn_if_wide(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn require_sqlite(version: i32) -> Result<(), OpenError> {
+pub(super) fn require_sqlite(version: i32) -> Result<(), OpenError> {
     if version < SQLITE_VERSION_MIN {
         return Err(OpenError::SqliteTooOld {
             found: version,
@@ -174,14 +197,25 @@ pub(super) fn schema_known() -> u64 {
 }
 
 /// What a file says about itself before it is touched.
-struct Found {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
     is_empty: bool,
     application_id: i32,
-    schema: usize,
+    pub(super) schema: usize,
     purpose: Option<String>,
 }
 
-fn look(conn: &Connection) -> rusqlite::Result<Found> {
+impl Found {
+    /// What it is for; one without a mark is no database of ours, which `check` says.
+    pub(super) fn purpose(&self) -> Purpose {
+        match self.purpose.as_deref() {
+            Some("try") => Purpose::Try,
+            _ => Purpose::Record,
+        }
+    }
+}
+
+pub(super) fn look(conn: &Connection) -> rusqlite::Result<Found> {
     let application_id = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables: i64 = conn.query_row(SELECT_TABLE_COUNT, [], |row| row.get(0))?;
@@ -237,6 +271,37 @@ fn set_up(conn: &Connection) -> rusqlite::Result<()> {
     // A row that names a delivery or source which is not there is a bug; better no commit.
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
+}
+
+/// How much of a database all migrations together go through in a second, at least. Each takes under
+/// 2 s on 1,000,000 jobs, which are 3 GB; what takes longer runs in pieces beside the pushes and is
+/// no migration.
+const UPGRADE_BYTES_A_SECOND: u64 = 1_500_000_000;
+
+/// For how long SMQ repeats a push at least, if the subscription has the retry policy that it gets by
+/// itself: 3 times, 10 to 20 s apart.
+const RETRIES_MIN_S: u64 = 30;
+
+/// Returns what to say before a database is brought up to date, which keeps every push waiting.
+fn upgrade_line(found: &Found, known: usize, bytes: u64) -> Option<String> {
+    if found.is_empty || found.schema >= known {
+        return None;
+    }
+    let steps = u64::try_from(known - found.schema).unwrap_or(u64::MAX);
+    let seconds = bytes.saturating_mul(steps).div_ceil(UPGRADE_BYTES_A_SECOND);
+    let advice = if seconds < RETRIES_MIN_S {
+        format!("SMQ repeats a push for {RETRIES_MIN_S} s at least, so that none is lost by it")
+    } else {
+        format!(
+            "SMQ may repeat a push for {RETRIES_MIN_S} s only: if the subscription's retry policy is \
+             not EXPONENTIAL_DECAY_RETRY, stop now, set it, and start again"
+        )
+    };
+    Some(format!(
+        "the database goes from schema {} to {known}; until that is done, at most {seconds} s by its \
+         size, no push is answered. {advice}",
+        found.schema
+    ))
 }
 
 fn migrate(conn: &mut Connection, found: &Found, purpose: Purpose) -> rusqlite::Result<()> {
@@ -326,6 +391,25 @@ mod tests {
             shown.contains(&format!("knows {}", MIGRATIONS.len())),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn how_long_an_upgrade_keeps_pushes_waiting_is_said_before_it_against_the_retries() {
+        let found = |schema, is_empty| Found {
+            is_empty,
+            application_id: APPLICATION_ID,
+            schema,
+            purpose: None,
+        };
+        assert_eq!(upgrade_line(&found(2, false), 2, 1), None);
+        assert_eq!(upgrade_line(&found(0, true), 2, 1), None);
+        let line = upgrade_line(&found(1, false), 3, 3_000_000_000).unwrap();
+        assert!(line.contains("from schema 1 to 3"), "{line}");
+        assert!(line.contains("at most 4 s"), "{line}");
+        assert!(line.contains("none is lost"), "{line}");
+        let line = upgrade_line(&found(2, false), 3, 60_000_000_000).unwrap();
+        assert!(line.contains("at most 40 s"), "{line}");
+        assert!(line.contains("EXPONENTIAL_DECAY_RETRY, stop now"), "{line}");
     }
 
     #[test]

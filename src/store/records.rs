@@ -150,6 +150,10 @@ pub struct RunRecord {
     /// How many pushes brought its events, duplicates counted.
     pub deliveries: u64,
     pub conflict: bool,
+    /// Its Report message came, and its Start message did not: what `/completeness` lists, and
+    /// nothing that a run is asked for.
+    #[serde(skip)]
+    pub start_missing: bool,
     pub last_event_at: Timestamp,
     pub extra: Map<String, Value>,
     /// By start time, then name; in lists as well.

@@ -1,4 +1,4 @@
-//! Writing what was noted of refusals and strays.
+//! Writing what was noted of refusals, strays and failures.
 //!
 //! Of each source and reason the first [`KEPT_FIRST`] stay for ever, since they show how it began,
 //! and the latest [`KEPT_LATEST`] make room for later ones. All together have a bound in bytes: it
@@ -66,6 +66,7 @@ pub(super) fn write(tx: &Transaction<'_>, taken: &Taken) -> rusqlite::Result<()>
             tally.last_at.0,
         ])?;
     }
+    taken.hours.write(tx)?;
     for refusal in &taken.refusals {
         keep(tx, refusal)?;
     }

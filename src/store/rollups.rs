@@ -454,7 +454,7 @@ fn read_sums(row: &Row<'_>) -> rusqlite::Result<Sums> {
 
 /// Writes counts as LEB128, seven bits a byte, without the zeros at the end: most histograms have a
 /// few small counts, and there are many of them.
-fn pack(histogram: &[i64; BUCKETS]) -> Vec<u8> {
+pub(super) fn pack(histogram: &[i64; BUCKETS]) -> Vec<u8> {
     let used = histogram.iter().rposition(|sum| *sum != 0);
     let mut bytes = Vec::with_capacity(BUCKETS);
     for sum in histogram.iter().take(used.map_or(0, |last| last + 1)) {

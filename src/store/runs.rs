@@ -52,7 +52,7 @@ const SELECT_COUNTS: &str = "
 const SELECT_RUN: &str = "
     SELECT id, run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
       nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
-      events, deliveries, conflict, last_event_at, extra
+      events, deliveries, conflict, start_missing, last_event_at, extra
     FROM run WHERE run = ?1 AND owner = ?2";
 
 const SELECT_ACTIVITIES: &str = "
@@ -65,11 +65,11 @@ const INSERT_RUN: &str = "
     INSERT INTO run (
       run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
       nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
-      events, deliveries, conflict, last_event_at, extra
+      events, deliveries, conflict, start_missing, last_event_at, extra
     ) VALUES (
       :run, :owner, :region, :workflow, :workflow_name, :media_id, :input, :user_data, :outcome,
       :nothing_done, :raw_state, :code, :error_group, :message, :created_at, :finished_at,
-      :duration_ms, :events, :deliveries, :conflict, :last_event_at, :extra
+      :duration_ms, :events, :deliveries, :conflict, :start_missing, :last_event_at, :extra
     )";
 
 const UPDATE_RUN: &str = "
@@ -81,7 +81,7 @@ const UPDATE_RUN: &str = "
       code = :code, error_group = :error_group, message = :message,
       created_at = :created_at, finished_at = :finished_at,
       duration_ms = :duration_ms, events = :events,
-      deliveries = :deliveries, conflict = :conflict,
+      deliveries = :deliveries, conflict = :conflict, start_missing = :start_missing,
       last_event_at = :last_event_at, extra = :extra
     WHERE run = :run AND owner = :owner";
 
@@ -250,6 +250,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         events: cells.count("events")?,
         deliveries: cells.count("deliveries")?,
         conflict: cells.get("conflict")?,
+        start_missing: cells.get("start_missing")?,
         last_event_at: cells.time("last_event_at")?,
         extra: cells.json("extra")?,
         activities: Vec::new(),
@@ -404,6 +405,7 @@ fn write(tx: &Transaction<'_>, sql: &str, record: &RunRecord) -> rusqlite::Resul
             ":events": count(record.events),
             ":deliveries": count(record.deliveries),
             ":conflict": record.conflict,
+            ":start_missing": record.start_missing,
             ":last_event_at": record.last_event_at.0,
             ":extra": json(&record.extra)?,
     })?;

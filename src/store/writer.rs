@@ -7,7 +7,8 @@
 //! and costs a few syncs and not one for each of them. If the transaction cannot begin or commit,
 //! that is nobody's row: all are told so.
 //!
-//! Between batches it writes the notes of refusals and strays, a few at a time and not often.
+//! Between batches it writes the notes of refusals, strays and failures, a few at a time and not
+//! often, and where nothing else is written, now and then that it is still there (`lifetimes.rs`).
 //!
 //! **Architecture invariant:** an answer other than an error is given only after the commit that
 //! holds it, and only if the files still stand where they were opened (`files.rs`). If they do not,
@@ -110,6 +111,7 @@ impl Writer {
         let how = self.write_rounds();
         if how.is_ok() {
             let _ = self.flush_all();
+            self.end_life();
         }
         // Also after a fault: what is committed goes into the database, wherever the file is now.
         self.finish();
@@ -128,6 +130,9 @@ impl Writer {
                 for reply in round.asked_for_life {
                     let _ = reply.send(());
                 }
+            }
+            if self.ctx.life.is_beat_due() {
+                self.beat();
             }
             let is_due = notes_due.is_some_and(|due| due <= Instant::now());
             if !round.flushes.is_empty() {
@@ -150,7 +155,8 @@ impl Writer {
     /// Waits for something to do and takes it; `None` once the inbox is closed and empty.
     fn next_round(&self, notes_due: Option<Instant>) -> Option<Round> {
         let mut round = Round::default();
-        let first = match notes_due {
+        let due = notes_due.into_iter().chain(self.ctx.life.beat_due()).min();
+        let first = match due {
             None => self.messages.recv().ok()?,
             Some(due) => {
                 let wait = due.saturating_duration_since(Instant::now());
@@ -236,6 +242,8 @@ impl Writer {
             done.map_err(Failed::Member)?;
         }
         debt.settle(&tx, &self.ctx).map_err(Failed::Member)?;
+        let beaten = self.ctx.life.beat_with_commit(&tx, &self.ctx.clock);
+        beaten.map_err(Failed::Transaction)?;
         tx.commit().map_err(Failed::Transaction)?;
         let now = self.ctx.clock.now();
         self.pulse.committed(now);
@@ -284,6 +292,36 @@ impl Writer {
             tracing::warn!(cause = cause(&error), "refusals could not be written");
             error
         })
+    }
+
+    /// Writes that the server is there, with nothing else to write.
+    fn beat(&mut self) {
+        let Context { life, clock, .. } = &self.ctx;
+        let written = self
+            .conn
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .and_then(|tx| {
+                life.beat(&tx, clock)?;
+                tx.commit()
+            });
+        match written {
+            Ok(()) => self.tell_commit(),
+            Err(error) => tracing::warn!(%error, "cannot write that the server is there"),
+        }
+    }
+
+    fn end_life(&mut self) {
+        let Context { life, clock, .. } = &self.ctx;
+        let written = self
+            .conn
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .and_then(|tx| {
+                life.end(&tx, clock)?;
+                tx.commit()
+            });
+        if let Err(error) = written {
+            tracing::warn!(%error, "cannot write that the server stopped by itself");
+        }
     }
 
     fn tell_commit(&self) {

@@ -13,6 +13,7 @@ pub mod access;
 pub mod asked;
 pub mod base_path;
 pub mod captures;
+pub mod completeness;
 pub mod connection;
 pub mod cursors;
 pub mod dashboard;

@@ -96,6 +96,14 @@ fn paths() -> Value {
     let summary = "What to register, and how far each source has come";
     let connection = get(summary, &[], &content, &[]);
     paths.insert("/connect.json".to_owned(), connection);
+    let content = json!({"application/json": {"schema": reference("Completeness")}});
+    let summary = "Whether anything may be missing, and where";
+    let completeness = get(summary, &[], &content, &[]);
+    paths.insert("/completeness.json".to_owned(), completeness);
+    let content = json!({"application/json": {"schema": reference("Operations")}});
+    let summary = "What keeps the server going, and what to do where something is wrong";
+    let operations = get(summary, &[], &content, &[]);
+    paths.insert("/operations.json".to_owned(), operations);
     Value::Object(paths)
 }
 

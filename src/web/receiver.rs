@@ -190,8 +190,9 @@ async fn receive_under(
         body: Vec::new(),
         received_at: state.clock.now(),
     };
+    let received_at = delivery.received_at;
     let mut account = state.ingest.account(source, id.to_owned());
-    match take(request, payload, delivery, state, &mut account).await {
+    let answered = match take(request, payload, delivery, state, &mut account).await {
         Ok(outcome) => {
             account.close(&outcome);
             answer(outcome)
@@ -200,7 +201,11 @@ async fn receive_under(
             close_unjudged(account, error);
             Err(error)
         }
+    };
+    if let Err(ReceiverError::TooManyBytesInFlight | ReceiverError::Trouble(_)) = answered {
+        state.store.note_failure(source, received_at);
     }
+    answered
 }
 
 /// Reads the rest of a push and hands it over.

@@ -36,6 +36,22 @@ const HELD: &str = "id:number source:text reason:hold_reason received_at:time ow
 const REFUSAL: &str = "id:number source:text reason:refusal_reason received_at:time \
     body_bytes:number";
 
+const COMPLETENESS: &str = "at:time verdict:verdict need_a_look:number has_arrivals:bool \
+    checks:Check* sources:Silence* running_since:time? downtimes:Downtime* \
+    start_missing:Named* conflicts:Named* hours:Arrivals* days:Arrivals*";
+const CHECK: &str = "name:text verdict:verdict count:number is_all:bool link:text";
+const SILENCE: &str = "source:text last_taken_at:time? silent_ms:number? usual:Usual? \
+    is_unusual:bool";
+const DOWNTIME: &str = "from:time to:time ending:text length_ms:number backoff_may_lose:bool \
+    decay_may_lose:bool repeated_after_ms:number? verdict:verdict";
+const ARRIVALS: &str = "from:time to:time stored:number duplicates:number unrecognized:number \
+    differs:number held:number refused:number strays:number failed:number \
+    lag_median_ms:number? lag_p95_ms:number? lag_max_ms:number?";
+const NAMED: &str = "kind:text id:text owner:text last_event_at:time";
+
+const OPERATIONS: &str = "at:time verdict:finding_verdict findings:Finding*";
+const FINDING: &str = "line:text verdict:finding_verdict seen:text to_do:text?";
+
 /// Returns the name of the schema of a table's records.
 pub fn record_of(table: Table) -> &'static str {
     match table {
@@ -94,6 +110,15 @@ pub fn schemas() -> Value {
         lag:object last_received_at:time? unrecognized:number",
     );
     add("Lanes", "from:time to:time lanes:object*");
+    add("Completeness", COMPLETENESS);
+    add("Check", CHECK);
+    add("Silence", SILENCE);
+    add("Usual", "taken:number hours:number");
+    add("Downtime", DOWNTIME);
+    add("Arrivals", ARRIVALS);
+    add("Named", NAMED);
+    add("Operations", OPERATIONS);
+    add("Finding", FINDING);
     add("Problem", "type:text title:text status:number detail:text");
     all.insert("CloudEvent".to_owned(), cloud_event());
     Value::Object(all)
@@ -140,6 +165,10 @@ fn property(kind: &str) -> Value {
         "bool" => json!({"type": "boolean"}),
         "object" => json!({"type": "object"}),
         "any" => json!({}),
+        "finding_verdict" => {
+            json!({"type": "string", "enum": ["fine", "unknown", "warning", "wrong"]})
+        }
+        "verdict" => json!({"type": "string", "enum": ["fine", "warning", "wrong"]}),
         "state" => words(Choice::State),
         "outcome" => words(Choice::Outcome),
         "kind" => words(Choice::Kind),
@@ -167,7 +196,8 @@ mod tests {
     use serde::Serialize;
 
     use super::*;
-    use crate::web::pages::samples;
+    use crate::web::pages::operations::OperationsReport;
+    use crate::web::pages::{samples, samples_of_operations};
 
     /// Every field of a record is in its schema with a type that its value has.
     fn check(fields: &str, record: &impl Serialize) {
@@ -210,6 +240,17 @@ mod tests {
         for event in samples::events() {
             check(EVENT, &event);
         }
+        let completeness = samples::completeness();
+        check(COMPLETENESS, &completeness);
+        check(CHECK, &completeness.checks[0]);
+        check(SILENCE, &completeness.sources[0]);
+        check("taken:number hours:number", &completeness.sources[0].usual);
+        check(DOWNTIME, &completeness.downtimes[0]);
+        check(ARRIVALS, &completeness.days[0]);
+        check(NAMED, &completeness.conflicts[0]);
+        let operations = OperationsReport::of(&samples_of_operations::findings(), samples::AT);
+        check(OPERATIONS, &operations);
+        check(FINDING, &operations.findings[0]);
         let run = serde_json::to_value(samples::run()).unwrap();
         check(WORKFLOW, &run["workflow"]);
         check(MEDIA_OBJECT, &run["input"]);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 
 use crate::clock::Clock;
+use crate::doctor::Setup;
+use crate::doctor::gather::SyncLook;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::notification::source::Source;
@@ -31,6 +33,9 @@ pub struct AppState {
     pub metrics: Metrics,
     pub requests: RequestIds,
     pub last_look: LastLook,
+    /// What `/operations` judges the configuration by.
+    pub setup: Setup,
+    pub syncs: SyncLook,
     pub clock: Clock,
     /// The URL to register in the SMQ console, with the secret path.
     pub endpoint: String,

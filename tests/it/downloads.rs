@@ -12,7 +12,7 @@ use rusqlite::Connection as Database;
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, job_message};
-use crate::http::{self, Connection, Response};
+use crate::http::{self, Connection, Response, dechunked};
 
 const TABLES: [&str; 7] = [
     "jobs",
@@ -70,26 +70,6 @@ pub(crate) fn rest(connection: &mut Connection) -> (Vec<u8>, bool) {
     let mut wire = Vec::new();
     connection.read_on(&mut wire);
     dechunked(&wire)
-}
-
-fn dechunked(mut wire: &[u8]) -> (Vec<u8>, bool) {
-    let mut bytes = Vec::new();
-    loop {
-        let Some(at) = wire.windows(2).position(|pair| pair == b"\r\n") else {
-            return (bytes, false);
-        };
-        let length = std::str::from_utf8(&wire[..at]).unwrap();
-        let length = usize::from_str_radix(length, 16).unwrap();
-        wire = &wire[at + 2..];
-        if length == 0 {
-            return (bytes, wire == b"\r\n");
-        }
-        if wire.len() < length + 2 {
-            return (bytes, false);
-        }
-        bytes.extend(&wire[..length]);
-        wire = &wire[length + 2..];
-    }
 }
 
 fn whole(app: &TestApp, path: &str, headers: &str) -> (Response, Vec<u8>) {

@@ -171,3 +171,37 @@ pub(crate) fn request(
     text.push_str("\r\n");
     send(address, text.as_bytes())
 }
+
+/// Returns a download, which must be whole.
+pub(crate) fn download(address: SocketAddr, path: &str) -> String {
+    let mut connection = Connection::to(address);
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    connection.write(head.as_bytes());
+    assert_eq!(connection.read_head().unwrap().status, 200, "{path}");
+    let mut wire = Vec::new();
+    connection.read_on(&mut wire);
+    let (bytes, is_whole) = dechunked(&wire);
+    assert!(is_whole, "{path}");
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Returns what a chunked body gives, and whether it has its end.
+pub(crate) fn dechunked(mut wire: &[u8]) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    loop {
+        let Some(at) = wire.windows(2).position(|pair| pair == b"\r\n") else {
+            return (bytes, false);
+        };
+        let length = std::str::from_utf8(&wire[..at]).unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        wire = &wire[at + 2..];
+        if length == 0 {
+            return (bytes, wire == b"\r\n");
+        }
+        if wire.len() < length + 2 {
+            return (bytes, false);
+        }
+        bytes.extend(&wire[..length]);
+        wire = &wire[length + 2..];
+    }
+}

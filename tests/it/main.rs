@@ -14,6 +14,8 @@ mod activation;
 #[cfg(test)]
 mod app;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod base_path;
 #[cfg(test)]
 mod binary;
@@ -26,6 +28,8 @@ mod browser;
 #[cfg(test)]
 mod certificate_host;
 #[cfg(test)]
+mod completeness;
+#[cfg(test)]
 mod config_commands;
 #[cfg(test)]
 mod connect;
@@ -37,6 +41,8 @@ mod dashboard;
 mod demo;
 #[cfg(test)]
 mod details;
+#[cfg(test)]
+mod doctor;
 #[cfg(test)]
 mod downloads;
 #[cfg(test)]
@@ -87,3 +93,5 @@ mod settings;
 mod supply_chain;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod upgrade;

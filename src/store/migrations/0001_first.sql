@@ -170,6 +170,7 @@ CREATE INDEX job_by_workflow ON job (workflow, last_event_at) WHERE workflow IS 
 CREATE INDEX job_by_run ON job (run, last_event_at) WHERE run IS NOT NULL;
 CREATE INDEX job_failed ON job (queue, region, last_event_at, id, code)
   WHERE state = 'failed' AND queue IS NOT NULL;
+CREATE INDEX job_in_conflict ON job (last_event_at) WHERE conflict = 1;
 
 -- Folded from `event`; see fold_run.rs.
 CREATE TABLE run (
@@ -197,6 +198,8 @@ CREATE TABLE run (
   -- Pushes that brought its events, duplicates counted.
   deliveries INTEGER NOT NULL,
   conflict INTEGER NOT NULL,
+  -- Its Report message came, and its Start message did not.
+  start_missing INTEGER NOT NULL,
   last_event_at INTEGER NOT NULL,
   extra TEXT NOT NULL,
   UNIQUE (run, owner)
@@ -206,6 +209,9 @@ CREATE INDEX run_by_time ON run (last_event_at);
 CREATE INDEX run_by_workflow ON run (workflow, last_event_at) WHERE workflow IS NOT NULL;
 CREATE INDEX run_by_outcome ON run (outcome, last_event_at);
 CREATE INDEX run_by_media ON run (media_id, last_event_at) WHERE media_id IS NOT NULL;
+-- The rare ones, which /completeness looks for by themselves.
+CREATE INDEX run_start_missing ON run (last_event_at) WHERE start_missing = 1;
+CREATE INDEX run_in_conflict ON run (last_event_at) WHERE conflict = 1;
 -- By when they began, as far as that is known: what makes a run stale.
 CREATE INDEX run_open ON run (workflow, owner, region, COALESCE(created_at, last_event_at))
   WHERE outcome = 'running' AND workflow IS NOT NULL;
@@ -393,4 +399,40 @@ CREATE TABLE stray (
   target TEXT NOT NULL,
   received_at INTEGER NOT NULL,
   head BLOB NOT NULL
+) STRICT;
+
+-- What came by each source and hour (UTC), by when it came: kept with each push, so that nobody has
+-- to count; see arrivals.rs. What goes by age is counted here all the same. Source 0 stands for the
+-- paths of no source.
+CREATE TABLE arrival_hour (
+  source INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  stored INTEGER NOT NULL,
+  duplicates INTEGER NOT NULL,
+  -- Of those stored: nobody understands the message.
+  unrecognized INTEGER NOT NULL,
+  -- Of the duplicates: the message is another one, and was not kept.
+  differs INTEGER NOT NULL,
+  held INTEGER NOT NULL,
+  refused INTEGER NOT NULL,
+  strays INTEGER NOT NULL,
+  -- Answered 503.
+  failed INTEGER NOT NULL,
+  -- The newest that was stored or a duplicate.
+  last_taken_at INTEGER,
+  lag_max_ms INTEGER NOT NULL,
+  -- From publishing to arrival, of those stored; buckets as in the roll-ups.
+  lags BLOB NOT NULL,
+  PRIMARY KEY (source, at)
+) STRICT, WITHOUT ROWID;
+
+-- When a server was there to take pushes: one row from each start to its end; see lifetimes.rs.
+CREATE TABLE lifetime (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  started_at INTEGER NOT NULL,
+  -- Written now and then while it runs.
+  alive_at INTEGER NOT NULL,
+  -- NULL while it runs, and for ever if it did not stop by itself.
+  ended_at INTEGER,
+  version TEXT NOT NULL
 ) STRICT;

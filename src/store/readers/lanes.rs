@@ -720,9 +720,9 @@ mod tests {
                    SELECT 1 UNION ALL SELECT value + 1 FROM number WHERE value < ?1
                  )
                  INSERT INTO run (run, owner, region, workflow, outcome, nothing_done, created_at,
-                   events, deliveries, conflict, last_event_at, extra)
+                   events, deliveries, conflict, start_missing, last_event_at, extra)
                  SELECT value, owner, region, workflow, outcome, nothing_done, created_at, events,
-                   deliveries, conflict, last_event_at, extra FROM run, number",
+                   deliveries, conflict, start_missing, last_event_at, extra FROM run, number",
                 [runs],
             )?;
             Ok(Ok(()))

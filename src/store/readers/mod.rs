@@ -32,6 +32,7 @@ use crate::store::rollups::{self, ROLL_UP_ROWS_MAX};
 use crate::store::{Allowance, KeptCertificate, Store, unpoisoned};
 
 mod activities;
+mod completeness;
 mod counts;
 mod deliveries;
 mod events;
@@ -48,6 +49,7 @@ mod runs;
 mod scan;
 mod sources;
 mod standing;
+mod upkeep;
 
 /// How much reading there may be at once and for how long.
 #[derive(Clone, Copy, Debug)]

@@ -40,7 +40,8 @@ const LIST: Shape = Shape {
     columns: "run.id, run.run, run.owner, run.region, run.workflow, run.workflow_name,
       run.media_id, run.input, run.user_data, run.outcome, run.nothing_done, run.raw_state,
       run.code, run.error_group, run.message, run.created_at, run.finished_at, run.duration_ms,
-      run.events, run.deliveries, run.conflict, run.last_event_at, run.extra",
+      run.events, run.deliveries, run.conflict, run.start_missing, run.last_event_at,
+      run.extra",
     table: "run",
     join: "",
     at: "run.last_event_at",
@@ -51,7 +52,7 @@ const LIST: Shape = Shape {
 const SELECT_OF_ID: &str = "
     SELECT id, run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
       nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
-      events, deliveries, conflict, last_event_at, extra
+      events, deliveries, conflict, start_missing, last_event_at, extra
     FROM run WHERE run = ?1 ORDER BY owner LIMIT ?2";
 
 const SELECT_ACTIVITIES: &str = "

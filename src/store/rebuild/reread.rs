@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::Timestamp;
 use crate::notification::source::SourceId;
 use crate::store::append::why_unrecognized;
+use crate::store::arrivals::Hours;
 use crate::store::errors::WriteError;
 use crate::store::event_rows::{EventRow, Filing, Lane};
 use crate::store::inbox::Context;
@@ -20,10 +21,11 @@ use crate::store::queues::Rank;
 use crate::store::rebuild::refold::PIECE_EVENTS_MAX;
 use crate::store::rebuild::{Changes, Fresh, Reread, Rules, in_savepoint, refold};
 use crate::store::records::RowId;
-use crate::store::values::{count, read_time};
+use crate::store::values::{count, read_maybe_time, read_time};
 
 const SELECT_DELIVERY: &str = "
-    SELECT source, owner, region, topic, received_at, unrecognized FROM delivery WHERE id = ?1";
+    SELECT source, owner, region, topic, published_at, received_at, unrecognized
+    FROM delivery WHERE id = ?1";
 
 const UPDATE_DELIVERY: &str = "
     UPDATE delivery
@@ -60,6 +62,7 @@ struct Stored {
     owner: String,
     region: String,
     topic: String,
+    published_at: Option<Timestamp>,
     received_at: Timestamp,
     is_recognized: bool,
 }
@@ -144,6 +147,7 @@ pub(super) fn reread(
     let changes = in_savepoint(tx, rules.dry_run, || {
         let mut changes = Changes::default();
         let mut touched = Touched::default();
+        let mut arrivals = Hours::default();
         let mut events = 0;
         for reread in piece.iter() {
             if events >= PIECE_EVENTS_MAX {
@@ -156,6 +160,7 @@ pub(super) fn reread(
             };
             if let Some(fresh) = &reread.fresh {
                 update_delivery(tx, reread.delivery, &stored, fresh, &mut changes)?;
+                correct(&mut arrivals, &stored, fresh);
                 let old = stored_events(tx, reread.delivery)?;
                 let new = fresh_events(ctx, rules, &stored, fresh, &old)?;
                 replace_events(
@@ -171,6 +176,7 @@ pub(super) fn reread(
             touched.add_missing(tx, reread.delivery, &stored.owner)?;
             events += touched.count_added(tx)?;
         }
+        arrivals.write(tx)?;
         // The runs first, as when they were appended: a job may take its workflow from its run.
         for (owner, run) in touched.runs {
             changes
@@ -194,6 +200,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         owner: row.get("owner")?,
         region: row.get("region")?,
         topic: row.get("topic")?,
+        published_at: read_maybe_time(row, "published_at")?,
         received_at: read_time(row, "received_at")?,
         is_recognized: unrecognized.is_none(),
     })
@@ -228,6 +235,15 @@ fn update_delivery(
         (true, true) | (false, false) => {}
     }
     Ok(())
+}
+
+/// Counts a delivery as what it is now, in the hour it came.
+fn correct(arrivals: &mut Hours, stored: &Stored, fresh: &Fresh) {
+    let hour = arrivals.at(stored.source, stored.received_at);
+    let is_recognized = why_unrecognized(&fresh.events).is_none();
+    hour.add_unrecognized(i64::from(stored.is_recognized) - i64::from(is_recognized));
+    let (before, now) = (stored.published_at, fresh.notification.published_at);
+    hour.move_lag(stored.received_at, before, now);
 }
 
 fn stored_events(tx: &Transaction<'_>, delivery: RowId) -> rusqlite::Result<StoredEvents> {

@@ -24,8 +24,8 @@ const SELECT_JOBS: &str = "
 const SELECT_RUNS: &str = "
     SELECT run, owner, region, workflow, workflow_name, media_id, NULL AS input,
       NULL AS user_data, outcome, nothing_done, raw_state, code, error_group, NULL AS message,
-      created_at, finished_at, duration_ms, events, deliveries, conflict, last_event_at,
-      '{}' AS extra
+      created_at, finished_at, duration_ms, events, deliveries, conflict, start_missing,
+      last_event_at, '{}' AS extra
     FROM run";
 
 const SELECT_ACTIVITIES: &str = "

@@ -58,6 +58,13 @@ pub struct AccessOptions {
     pub tokens: Vec<TokenDigest>,
 }
 
+impl AccessOptions {
+    /// Tells whether anybody may log in; if not, the dashboard answers this machine alone.
+    pub fn has_login(&self) -> bool {
+        !self.users.is_empty() || !self.tokens.is_empty()
+    }
+}
+
 /// What logging in may take; tests make it small.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessBounds {

@@ -30,6 +30,7 @@ use crate::web::texts::{Language, Texts, hints};
 use crate::web::viewer::Viewer;
 
 pub mod activities;
+pub mod completeness;
 pub mod connect;
 pub mod deliveries;
 pub mod delivery;
@@ -46,6 +47,7 @@ pub mod lanes;
 pub mod listing;
 pub mod message;
 pub mod notice;
+pub mod operations;
 pub mod overview;
 pub mod refusals;
 pub mod run;
@@ -56,6 +58,8 @@ pub mod words;
 
 #[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+pub(crate) mod samples_of_operations;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -299,6 +303,8 @@ pub enum Section {
     Deliveries,
     Held,
     Refusals,
+    Completeness,
+    Operations,
     Connect,
     Settings,
     /// None of them: an error's page.
@@ -316,6 +322,8 @@ impl Section {
             Section::Deliveries => "deliveries",
             Section::Held => "held",
             Section::Refusals => "refusals",
+            Section::Completeness => "completeness",
+            Section::Operations => "operations",
             Section::Connect => "connect",
             Section::Settings => "settings",
             Section::Nowhere => "",

@@ -11,11 +11,17 @@ use crate::notification::delivery::Headers;
 use crate::notification::event::{JobState, MediaObject};
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::notification::source::SourceId;
+use crate::store::completeness_records::{ArrivalCounts, Named, NamedKind};
+use crate::store::lifetimes::Ending;
 use crate::store::records::{
     ActivityRecord, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail,
     JobRecord, RefusalDetail, RefusalRecord, RunDetail, RunOutcome, RunRecord, TimeSource,
     WorkflowName,
 };
+use crate::web::completeness::gaps::Gap;
+use crate::web::completeness::rows::Row;
+use crate::web::completeness::silence::{Silence, Usual};
+use crate::web::completeness::{Assessment, Check, CheckName, Verdict};
 use crate::web::pages::detail::MessageView;
 use crate::web::pages::job::Found;
 use crate::web::pages::message::shown;
@@ -23,7 +29,7 @@ use crate::web::pages::message::shown;
 /// Ends attributes, elements and comments, opens a script, and is an address that runs.
 pub(crate) const NASTY: &str = "javascript:alert(1)//\"'></td></pre><!--<script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}&amp;\u{202e}";
 
-const AT: Timestamp = Timestamp(1_714_982_531_126);
+pub(crate) const AT: Timestamp = Timestamp(1_714_982_531_126);
 
 #[expect(clippy::unnecessary_wraps, reason = "the fields it fills are optional")]
 fn nasty() -> Option<String> {
@@ -109,6 +115,7 @@ pub(crate) fn run() -> RunRecord {
         events: 1,
         deliveries: 1,
         conflict: true,
+        start_missing: true,
         last_event_at: AT,
         extra: extra(),
         activities: vec![activity(), activity()],
@@ -300,4 +307,86 @@ fn explanation() -> Value {
         "message": NASTY,
         "would_hold_with": [NASTY],
     })
+}
+
+fn arrivals() -> Row {
+    Row {
+        from: AT,
+        to: AT.plus_ms(3_600_000),
+        counts: ArrivalCounts {
+            stored: 1_001,
+            duplicates: 2,
+            unrecognized: 3,
+            differs: 4,
+            held: 5,
+            refused: 6,
+            strays: 7,
+            failed: 8,
+        },
+        lag_median_ms: Some(900),
+        lag_p95_ms: Some(2_000),
+        lag_max_ms: Some(9_000),
+    }
+}
+
+/// Every check in every verdict's way, every downtime, a source that is silent.
+pub(crate) fn completeness() -> Assessment {
+    let gap = |ending, backoff_may_lose, repeated_after_ms| Gap {
+        from: AT,
+        to: AT.plus_ms(60_000),
+        ending,
+        length_ms: 60_000,
+        backoff_may_lose,
+        decay_may_lose: false,
+        repeated_after_ms,
+        verdict: Verdict::Warning,
+    };
+    let named = |kind| Named {
+        kind,
+        id: NASTY.to_owned(),
+        owner: NASTY.to_owned(),
+        last_event_at: AT,
+    };
+    let check = |name, verdict| Check {
+        name,
+        verdict,
+        count: 1_000,
+        is_all: false,
+        link: "/held".to_owned(),
+    };
+    let checks = CheckName::ALL.iter().flat_map(|name| {
+        let verdicts = [Verdict::Fine, Verdict::Warning, Verdict::Wrong];
+        verdicts.map(|verdict| check(*name, verdict))
+    });
+    Assessment {
+        at: AT,
+        verdict: Verdict::Wrong,
+        need_a_look: 26,
+        has_arrivals: true,
+        checks: checks.collect(),
+        sources: vec![Silence {
+            source: NASTY.to_owned(),
+            last_taken_at: Some(AT),
+            silent_ms: Some(5 * 3_600_000),
+            usual: Some(Usual {
+                taken: 200,
+                hours: 5,
+            }),
+            is_unusual: true,
+        }],
+        running_since: Some(AT),
+        downtimes: vec![
+            gap(Ending::Stopped, false, None),
+            gap(Ending::Crashed, true, None),
+            gap(Ending::Crashed, true, Some(600_000)),
+            Gap {
+                decay_may_lose: true,
+                ..gap(Ending::Stopped, true, None)
+            },
+        ],
+        start_missing: vec![named(NamedKind::Run)],
+        conflicts: vec![named(NamedKind::Job), named(NamedKind::Run)],
+        hours: vec![arrivals()],
+        days: vec![arrivals()],
+    }
 }

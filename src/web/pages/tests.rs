@@ -19,6 +19,7 @@ use crate::web::connection::{
 };
 use crate::web::lists::{Given, ListFilter, encoded};
 use crate::web::pages::activities::ActivitiesPage;
+use crate::web::pages::completeness::CompletenessPage;
 use crate::web::pages::connect::ConnectPage;
 use crate::web::pages::deliveries::DeliveriesPage;
 use crate::web::pages::delivery::DeliveryPage;
@@ -30,11 +31,13 @@ use crate::web::pages::jobs::JobsPage;
 use crate::web::pages::lanes;
 use crate::web::pages::listing::{Empty, ListView, Without};
 use crate::web::pages::notice::Notice;
+use crate::web::pages::operations::OperationsPage;
 use crate::web::pages::overview::{OverviewPage, OverviewQuery};
 use crate::web::pages::refusals::{RefusalPage, RefusalsPage};
 use crate::web::pages::run::RunPage;
 use crate::web::pages::runs::RunsPage;
 use crate::web::pages::samples::{self, NASTY};
+use crate::web::pages::samples_of_operations;
 use crate::web::pages::trouble::TroublePage;
 use crate::web::pages::{Downloads, Frame, Pager, Section};
 use crate::web::texts::Language;
@@ -170,6 +173,22 @@ fn connect(language: Language) -> String {
     page.render().unwrap()
 }
 
+fn completeness(language: Language) -> String {
+    let page = CompletenessPage {
+        frame: frame_in(language, Tz::UTC),
+        assessment: samples::completeness(),
+    };
+    text(&page)
+}
+
+fn operations(language: Language) -> String {
+    let page = OperationsPage {
+        frame: frame_in(language, Tz::UTC),
+        findings: samples_of_operations::findings(),
+    };
+    text(&page)
+}
+
 /// Every page, as full as it can be.
 fn pages() -> Vec<(&'static str, String)> {
     let notice = Some(Notice::Admitted);
@@ -195,6 +214,8 @@ fn pages() -> Vec<(&'static str, String)> {
         pages.extend(lists(language));
         pages.extend(empty_lists(language));
         pages.push(("connect", connect(language)));
+        pages.push(("completeness", completeness(language)));
+        pages.push(("operations", operations(language)));
     }
     pages.extend(lanes::tests::pages());
     pages.extend([

@@ -7,22 +7,28 @@
 //! fields, and the words that a filter takes in an address.
 
 use crate::web::texts::arrivals::ArrivalTexts;
+use crate::web::texts::completeness::CompletenessTexts;
 use crate::web::texts::connect::ConnectTexts;
 use crate::web::texts::details::DetailTexts;
 use crate::web::texts::frame::FrameTexts;
 use crate::web::texts::lanes::LaneTexts;
 use crate::web::texts::lists::ListTexts;
+use crate::web::texts::operations::OperationsTexts;
 use crate::web::texts::overview::OverviewTexts;
 use crate::web::texts::trouble::TroubleTexts;
 use crate::web::texts::words::WordTexts;
 
 pub mod arrivals;
+pub mod completeness;
 pub mod connect;
 pub mod details;
 pub mod frame;
 pub mod hints;
 pub mod lanes;
 pub mod lists;
+pub mod operations;
+mod operations_chinese;
+mod operations_english;
 pub mod overview;
 pub mod trouble;
 pub mod words;
@@ -69,6 +75,7 @@ impl Language {
 /// All texts of one language.
 #[derive(Debug)]
 pub struct Texts {
+    pub completeness: CompletenessTexts,
     pub connect: ConnectTexts,
     pub details: DetailTexts,
     pub frame: FrameTexts,
@@ -76,12 +83,14 @@ pub struct Texts {
     pub overview: OverviewTexts,
     pub words: WordTexts,
     pub lists: ListTexts,
+    pub operations: OperationsTexts,
     pub arrivals: ArrivalTexts,
     pub trouble: TroubleTexts,
 }
 
 impl Texts {
     pub const ENGLISH: Texts = Texts {
+        completeness: CompletenessTexts::ENGLISH,
         connect: ConnectTexts::ENGLISH,
         details: DetailTexts::ENGLISH,
         frame: FrameTexts::ENGLISH,
@@ -89,11 +98,13 @@ impl Texts {
         overview: OverviewTexts::ENGLISH,
         words: WordTexts::ENGLISH,
         lists: ListTexts::ENGLISH,
+        operations: OperationsTexts::ENGLISH,
         arrivals: ArrivalTexts::ENGLISH,
         trouble: TroubleTexts::ENGLISH,
     };
 
     pub const CHINESE: Texts = Texts {
+        completeness: CompletenessTexts::CHINESE,
         connect: ConnectTexts::CHINESE,
         details: DetailTexts::CHINESE,
         frame: FrameTexts::CHINESE,
@@ -101,6 +112,7 @@ impl Texts {
         overview: OverviewTexts::CHINESE,
         words: WordTexts::CHINESE,
         lists: ListTexts::CHINESE,
+        operations: OperationsTexts::CHINESE,
         arrivals: ArrivalTexts::CHINESE,
         trouble: TroubleTexts::CHINESE,
     };
