@@ -24,6 +24,7 @@ mod output;
 mod push;
 mod rebuild;
 mod serve;
+mod told;
 mod verify;
 
 /// Receives what ApsaraVideo Media Processing says through SMQ: verified, once, on disk, on a page.

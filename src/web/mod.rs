@@ -35,6 +35,7 @@ pub mod settings;
 pub mod state;
 pub mod statics;
 pub mod texts;
+pub mod told;
 pub mod viewer;
 pub mod waiting;
 pub mod windows;
