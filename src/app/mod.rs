@@ -5,7 +5,7 @@
 //! who listen are let go, no new connections, the requests under way are answered, the writer commits
 //! what is in its inbox, the log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
 //!
-//! `demo.rs`, `rebuild.rs` and `import.rs` work on a database without any server; `living.rs` serves a made-up
+//! `demo.rs`, `rebuild.rs`, `import.rs` and `prune.rs` work on a database without any server; `living.rs` serves a made-up
 //! platform.
 
 use std::io;
@@ -20,6 +20,7 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::app::prune::{PruneTimes, keep_pruning};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::Ingest;
@@ -40,6 +41,7 @@ use crate::web::state::AppState;
 pub mod demo;
 pub mod import;
 pub mod living;
+pub mod prune;
 pub mod rebuild;
 pub mod scratch;
 
@@ -63,6 +65,7 @@ pub struct Bounds {
     /// How long a download waits for a reader that takes nothing. The kernel buffers megabytes and
     /// asks for more when much of it is gone, so this waits for lines of some ten kilobytes a second.
     pub download_stall: Duration,
+    pub prune: PruneTimes,
 }
 
 impl Default for Bounds {
@@ -79,6 +82,7 @@ impl Default for Bounds {
             },
             downloads: 4,
             download_stall: Duration::from_secs(120),
+            prune: PruneTimes::default(),
         }
     }
 }
@@ -119,6 +123,7 @@ pub struct App {
     store: Store,
     live: Arc<Live>,
     state: web::Data<AppState>,
+    prune: PruneTimes,
     servers: Vec<Server>,
 }
 
@@ -195,6 +200,7 @@ impl App {
             live: Arc::clone(&live),
             downloads: Downloads::new(bounds.downloads, bounds.download_stall),
             clock: clock.clone(),
+            retention: config.retention,
             endpoint: facts.endpoint.clone(),
             has_public_url: config.public_url.is_some(),
             control_key,
@@ -207,6 +213,7 @@ impl App {
             store,
             live,
             state,
+            prune: bounds.prune,
         })
     }
 
@@ -222,11 +229,16 @@ impl App {
             rt::spawn(async move { ingest.verifier().warm_up().await });
         }
 
+        let pruning = {
+            let ingest = Arc::clone(&self.state.ingest);
+            rt::spawn(keep_pruning(ingest, self.state.retention, self.prune))
+        };
         let fault = tokio::select! {
             _ = stop.recv() => None,
             result = self.store.ended() => result.err(),
         };
         // First, since nobody waits for their end.
+        pruning.abort();
         self.state.downloads.stop();
         tokio::select! {
             result = stop_in_order(&self.live, &handles, self.store, fault.is_none()) => result?,

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::app;
-use crate::cli::told::{Named, Shown, ask};
+use crate::cli::told::{Named, Shown, ask, percent};
 use crate::cli::{Common, say};
 use crate::config::{Config, Flags};
 use crate::ingest::import::{ImportProgress, ImportReport};
@@ -45,7 +45,7 @@ pub(super) fn run(command: &Import) -> anyhow::Result<ExitCode> {
     let other = std::path::absolute(&command.other)?;
     let mut shown = Shown::new();
     let progress = |progress: &ImportProgress| {
-        shown.update("deliveries imported", progress.done, progress.last);
+        shown.update(|| percent("deliveries imported", progress.done, progress.last));
     };
     let report = match lock::running(&config.database) {
         Some(running) => ask(&running, &address(&other)?, IMPORT, progress),
@@ -72,6 +72,10 @@ fn lines(report: &ImportReport) -> Vec<String> {
         (
             report.different,
             "not imported, since another message with the same id is here",
+        ),
+        (
+            report.forgotten,
+            "not imported, since they are older than the history that is kept here",
         ),
         (
             report.emptied,

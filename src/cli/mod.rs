@@ -21,6 +21,7 @@ mod demo;
 mod export;
 mod import;
 mod output;
+mod prune;
 mod push;
 mod rebuild;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
     Import(import::Import),
     /// Read every message that is kept again, and fold everything again.
     Rebuild(rebuild::Rebuild),
+    /// Take away what is older than it is to be kept, or say what would go.
+    Prune(prune::Prune),
 }
 
 /// Where the configuration comes from.
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Export(command) => export::run(&command),
         Command::Import(command) => import::run(&command),
         Command::Rebuild(command) => rebuild::run(&command),
+        Command::Prune(command) => prune::run(&command),
     };
     match result {
         Ok(code) => code,

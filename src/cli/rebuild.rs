@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::app;
-use crate::cli::told::{Named, Shown, ask};
+use crate::cli::told::{Named, Shown, ask, percent};
 use crate::cli::{Common, say};
 use crate::config::{Config, Flags};
 use crate::ingest::rebuild::{Difference, Progress, RebuildReport, Step};
@@ -65,7 +65,7 @@ fn show(shown: &mut Shown, progress: &Progress) {
         Step::Runs => "runs folded again",
         Step::Jobs => "jobs folded again",
     };
-    shown.update(what, progress.done, progress.last);
+    shown.update(|| percent(what, progress.done, progress.last));
 }
 
 fn print(report: &RebuildReport) {

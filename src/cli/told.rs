@@ -77,15 +77,14 @@ impl Shown {
         }
     }
 
-    /// Shows that so much of `what` is done, unless something was shown just before.
-    pub(super) fn update(&mut self, what: &str, done: i64, last: i64) {
+    /// Shows a line, unless one was shown just before.
+    pub(super) fn update(&mut self, line: impl FnOnce() -> String) {
         let is_early = |at: Instant| at.elapsed() < PROGRESS_EVERY;
         if !self.is_terminal || self.updated_at.is_some_and(is_early) {
             return;
         }
         self.updated_at = Some(Instant::now());
-        let percent = done.saturating_mul(100) / last.max(1);
-        write_over(&format!("{what}: {percent} %"));
+        write_over(&line());
     }
 
     pub(super) fn clear(&self) {
@@ -93,6 +92,11 @@ impl Shown {
             write_over("");
         }
     }
+}
+
+/// Says how much of `what` is done.
+pub(super) fn percent(what: &str, done: i64, last: i64) -> String {
+    format!("{what}: {} %", done.saturating_mul(100) / last.max(1))
 }
 
 /// Replaces the line that a terminal shows.

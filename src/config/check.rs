@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 use toml::{Table, Value};
 
+use crate::config::retention::retention;
 use crate::config::tables::{queues, sources, workflows};
 use crate::config::{Config, ConfigError, DEFAULT_DATABASE, TRY_DATABASE};
 use crate::signature::DEFAULT_CERTIFICATE_URLS;
@@ -41,6 +42,7 @@ pub(super) fn check(table: &Table, is_try: bool) -> Result<Config, ConfigError> 
         proxy: proxy(table)?,
         dashboard_listen: address(table, "dashboard.listen", "127.0.0.1:8081")?,
         timezone: timezone(table)?,
+        retention: retention(table)?,
         is_try,
     };
     if config.database.as_os_str().is_empty() {
@@ -88,7 +90,7 @@ fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     }
 }
 
-fn text(table: &Table, key: &str, default: &str) -> Result<String, ConfigError> {
+pub(super) fn text(table: &Table, key: &str, default: &str) -> Result<String, ConfigError> {
     match find(table, key) {
         None => Ok(default.to_owned()),
         Some(Value::String(text)) => Ok(text.clone()),

@@ -17,8 +17,10 @@ use toml::{Table, Value};
 
 use crate::signature::urls::UrlPattern;
 use crate::store::options::{QueueRule, SourceRule, WorkflowRule};
+use crate::store::retention::kept::Retention;
 
 mod check;
+mod retention;
 mod tables;
 
 /// The file that is read if it is there and none is named.
@@ -54,6 +56,8 @@ const KEYS: &[&str] = &[
     "verify.proxy",
     "dashboard.listen",
     "dashboard.timezone",
+    "retention.messages",
+    "retention.history",
 ];
 
 /// The sections that come in double brackets, once or more.
@@ -68,6 +72,8 @@ const ENVIRONMENT_KEYS: &[&str] = &[
     "verify.proxy",
     "dashboard.listen",
     "dashboard.timezone",
+    "retention.messages",
+    "retention.history",
 ];
 
 /// The configuration, every value checked.
@@ -87,6 +93,7 @@ pub struct Config {
     pub dashboard_listen: SocketAddr,
     /// The zone of the times on pages, for viewers who have chosen none.
     pub timezone: Tz,
+    pub retention: Retention,
     /// `serve --try`: loopback only, the test key is trusted, a database of its own.
     pub is_try: bool,
 }

@@ -36,6 +36,7 @@ use crate::store::{
 pub mod decide;
 pub mod import;
 pub mod made_up;
+pub mod prune;
 pub mod rebuild;
 
 mod doors;
@@ -84,6 +85,8 @@ pub struct Ingest {
     explanations: HashMap<(SourceId, RefusalReason), Throttle>,
     /// Taken by the one rebuild or import there may be.
     rebuilding: Arc<Mutex<()>>,
+    /// Taken by the one prune.
+    pruning: Arc<Mutex<()>>,
     clock: Clock,
 }
 
@@ -107,6 +110,7 @@ impl Ingest {
             store,
             verifier: Arc::new(verifier),
             rebuilding: Arc::default(),
+            pruning: Arc::default(),
             clock,
         })
     }

@@ -27,7 +27,7 @@ use crate::store::import::Imported;
 use crate::store::inbox::Context;
 use crate::store::records::RowId;
 use crate::store::values::count;
-use crate::store::{Appended, Arrival, OwnerRule, held, sources};
+use crate::store::{Appended, Arrival, OwnerRule, held, retention, sources};
 
 const INSERT_DELIVERY: &str = "
     INSERT INTO delivery (
@@ -105,7 +105,8 @@ pub(super) fn append(
 }
 
 /// Writes arrivals of another sink whose keys are not there. What is there stays as it is, and nothing
-/// is counted on it: no push has come again.
+/// is counted on it: no push has come again. What is older than what age has taken here stays out:
+/// it may have been here, and the roll-ups still count it.
 pub(super) fn import(
     tx: &Transaction<'_>,
     ctx: &Context,
@@ -113,6 +114,7 @@ pub(super) fn import(
     arrivals: &Arc<Vec<Arrival>>,
 ) -> rusqlite::Result<Result<Imported, WriteError>> {
     let mut imported = Imported::default();
+    let history_from = retention::retained(tx)?.history_from;
     for arrival in arrivals.iter() {
         let key = delivery_key(&arrival.region, &arrival.notification);
         let sha256: [u8; 32] = Sha256::digest(&arrival.notification.message).into();
@@ -121,6 +123,7 @@ pub(super) fn import(
         match is_different.optional()? {
             Some(true) => imported.different += 1,
             Some(false) => imported.known += 1,
+            None if arrival.delivery.received_at < history_from => imported.forgotten += 1,
             None => match append(tx, ctx, batch, arrival)? {
                 Ok(_) => imported.stored += 1,
                 Err(error) => return Ok(Err(error)),
@@ -244,7 +247,7 @@ fn insert_capture(
     let head = capture::write_head("POST", &arrival.delivery.target, &arrival.delivery.headers);
     let mut insert = tx.prepare_cached(INSERT_CAPTURE)?;
     insert.execute(params![delivery, head, arrival.delivery.body])?;
-    Ok(())
+    retention::note_message(tx, arrival.delivery.received_at)
 }
 
 /// Writes the events, and leaves what they are about to be folded.

@@ -9,7 +9,7 @@
 //! Reading order: `options.rs`, what a store is opened with; the types and verbs here; `inbox.rs` and `writer.rs`, how a command gets on
 //! disk; `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each writes; `fold.rs`, `fold_run.rs`,
 //! `jobs.rs`, `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`, what is kept
-//! beside; `rebuild/`, how it all comes from the events again; `readers/`, the reading verbs and a file
+//! beside; `rebuild/`, how it all comes from the events again; `retention/`, how it goes by age; `readers/`, the reading verbs and a file
 //! for each list; `changes.rs`, who is told of a commit; `open.rs`, `reading.rs`, `lock.rs`, `files.rs`,
 //! what the database stands on; `import.rs`, how another one comes in.
 //!
@@ -56,6 +56,7 @@ pub mod lock;
 pub mod options;
 pub mod rebuild;
 pub mod records;
+pub mod retention;
 pub mod rollups;
 pub mod scan_records;
 

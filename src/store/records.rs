@@ -415,7 +415,8 @@ pub struct StrayRecord {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceRecord {
     pub id: SourceId,
-    /// Its first delivery and its newest, duplicates left out.
+    /// Its first delivery and its newest, duplicates left out. Once age has taken the first, the
+    /// newest stands for it.
     pub first: Option<DeliveryRecord>,
     pub newest: Option<DeliveryRecord>,
     /// Let in beside the configuration, the pinned one first.

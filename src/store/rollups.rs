@@ -205,6 +205,8 @@ pub(super) struct Deltas {
     by_bucket: BTreeMap<(bool, i64, Lane), Sums>,
     /// Minutes before this one are left out.
     minutes_from: i64,
+    /// And hours before this one.
+    hours_from: i64,
 }
 
 impl Default for Deltas {
@@ -212,6 +214,7 @@ impl Default for Deltas {
         Deltas {
             by_bucket: BTreeMap::new(),
             minutes_from: i64::MIN,
+            hours_from: i64::MIN,
         }
     }
 }
@@ -260,19 +263,22 @@ impl Sums {
 }
 
 impl Deltas {
-    /// Without the minutes that are not kept any more at `now`.
-    pub(super) fn kept_at(now: Timestamp) -> Deltas {
+    /// Without the minutes that are not kept any more at `now`, and without what begins before
+    /// `sums_from`.
+    pub(super) fn kept_at(now: Timestamp, sums_from: Timestamp) -> Deltas {
         Deltas {
-            minutes_from: oldest_minute(now),
-            ..Deltas::default()
+            by_bucket: BTreeMap::new(),
+            minutes_from: oldest_minute(now).max(sums_from.0),
+            hours_from: sums_from.0,
         }
     }
 
-    /// Takes out what is stored, all of it, so that only what is stored wrongly is left.
+    /// Takes out what is stored, of all that is not left out, so that only what is stored wrongly is
+    /// left.
     pub(super) fn take_out_stored(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         for (is_hour, sql) in [(false, SELECT_ALL_MINUTES), (true, SELECT_ALL_HOURS)] {
             let mut select = tx.prepare(sql)?;
-            let from = if is_hour { i64::MIN } else { self.minutes_from };
+            let from = self.from(is_hour);
             let mut rows = select.query([from])?;
             while let Some(row) = rows.next()? {
                 let bucket = (is_hour, row.get("at")?, read_lane(row)?);
@@ -316,12 +322,21 @@ impl Deltas {
         };
         for span in [RollUpSpan::Minute, RollUpSpan::Hour] {
             let at = bucket(span, contribution.ended_at);
-            if span == RollUpSpan::Minute && at < self.minutes_from {
+            let is_hour = span == RollUpSpan::Hour;
+            if at < self.from(is_hour) {
                 continue;
             }
-            let key = (span == RollUpSpan::Hour, at, contribution.lane.clone());
+            let key = (is_hour, at, contribution.lane.clone());
             let sums = self.by_bucket.entry(key).or_default();
             sums.add_one(contribution.duration_ms, sign);
+        }
+    }
+
+    fn from(&self, is_hour: bool) -> i64 {
+        if is_hour {
+            self.hours_from
+        } else {
+            self.minutes_from
         }
     }
 
@@ -423,6 +438,11 @@ fn bucket(span: RollUpSpan, at: Timestamp) -> i64 {
         RollUpSpan::Hour => 60 * 60_000,
     };
     at.0.saturating_sub(at.0.rem_euclid(length))
+}
+
+/// Returns the first hour that begins behind a moment.
+pub(super) fn hour_behind(at: Timestamp) -> i64 {
+    bucket(RollUpSpan::Hour, at).saturating_add(60 * 60_000)
 }
 
 /// Returns the first minute that is not too old.

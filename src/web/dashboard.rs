@@ -17,7 +17,7 @@ use crate::web::guard::guard as dashboard_guard;
 use crate::web::pages::lanes;
 use crate::web::representation::represent;
 use crate::web::{
-    captures, decisions, downloads, import, json, live, openapi, pages, rebuild, settings, statics,
+    captures, decisions, downloads, import, json, live, openapi, pages, prune, rebuild, settings, statics,
 };
 
 /// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,
@@ -81,6 +81,7 @@ pub fn scope() -> Scope<
         .service(reads("/live", live::stream))
         .service(changes("/rebuild", rebuild::rebuild))
         .service(changes("/import", import::import))
+        .service(changes("/prune", prune::prune))
         .service(both("/settings", pages::settings::show, settings::change))
         .service(reads("/openapi.json", openapi::show))
         .service(reads("/static/style.css", statics::style))

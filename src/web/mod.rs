@@ -26,6 +26,7 @@ pub mod live;
 pub mod openapi;
 pub mod pages;
 pub mod peer;
+pub mod prune;
 pub mod reads;
 pub mod rebuild;
 pub mod receiver;

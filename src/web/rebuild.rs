@@ -14,7 +14,7 @@ use crate::web::told::told;
 const KNOWN: &[&str] = &["dry_run"];
 
 /// The most characters of a wrong value that are repeated.
-const SHOWN_CHARS_MAX: usize = 40;
+pub(super) const SHOWN_CHARS_MAX: usize = 40;
 
 /// Starts a rebuild and tells how it goes.
 pub async fn rebuild(

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::ingest::Ingest;
 use crate::notification::source::Source;
 use crate::store::Store;
+use crate::store::retention::kept::Retention;
 use crate::web::downloads::Downloads;
 use crate::web::live::Live;
 use crate::web::receiver::{InFlight, Paths};
@@ -23,6 +24,8 @@ pub struct AppState {
     pub live: Arc<Live>,
     pub downloads: Downloads,
     pub clock: Clock,
+    /// How long things are kept.
+    pub retention: Retention,
     /// The URL to register in the SMQ console, with the secret path.
     pub endpoint: String,
     /// The host in it is configured, and not only what this machine calls itself.

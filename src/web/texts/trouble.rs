@@ -344,6 +344,9 @@ fn english_expected(expected: Expected) -> String {
         Expected::Window => "1h, 6h, 24h, 7d or 30d",
         Expected::WindowAlone => "left out where `from` or `to` is given",
         Expected::WindowFrom => "a time before now, or before `to`",
+        Expected::Kept => {
+            "a time such as 90d or 1y, at least 1d for messages and 7d for history, or forever"
+        }
         Expected::OneOf(choice) => return words_text(choice, " or ", ", "),
     };
     text.to_owned()
@@ -364,6 +367,7 @@ fn chinese_expected(expected: Expected) -> String {
         Expected::Window => " 1h、6h、24h、7d 或 30d",
         Expected::WindowAlone => "空：已给出 from 或 to 时不能再写",
         Expected::WindowFrom => "早于现在（或早于 to）的时间",
+        Expected::Kept => " 90d、1y 之类的时长（消息至少 1d，历史至少 7d）或 forever",
         Expected::OneOf(choice) => return format!(" {}", words_text(choice, " 或 ", "、")),
     };
     text.to_owned()
