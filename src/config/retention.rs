@@ -13,8 +13,20 @@ pub(super) fn retention(table: &Table) -> Result<Retention, ConfigError> {
     let history = "a time of at least 7d such as 90d or 2y, or forever: for a day SMQ may repeat a \
                    message, and what is forgotten would come in as new";
     Ok(Retention {
-        messages: kept(table, "retention.messages", default.messages, MESSAGES_MS_MIN, messages)?,
-        history: kept(table, "retention.history", default.history, HISTORY_MS_MIN, history)?,
+        messages: kept(
+            table,
+            "retention.messages",
+            default.messages,
+            MESSAGES_MS_MIN,
+            messages,
+        )?,
+        history: kept(
+            table,
+            "retention.history",
+            default.history,
+            HISTORY_MS_MIN,
+            history,
+        )?,
     })
 }
 
@@ -40,8 +52,15 @@ mod tests {
         let config = Config::from_parts(table, std::iter::empty(), Flags::default());
         match (config, expected) {
             (Ok(config), Ok((messages, history))) => {
-                let Retention { messages: m, history: h } = config.retention;
-                assert_eq!((&*m.to_string(), &*h.to_string()), (messages, history), "{text}");
+                let Retention {
+                    messages: m,
+                    history: h,
+                } = config.retention;
+                assert_eq!(
+                    (&*m.to_string(), &*h.to_string()),
+                    (messages, history),
+                    "{text}"
+                );
             }
             (Err(error), Err(named)) => {
                 assert!(error.to_string().contains(named), "{text}: {error}");
@@ -55,11 +74,26 @@ mod tests {
         check("", Ok(("90d", "forever")));
         check("[retention]\nmessages = \"30d\"", Ok(("30d", "forever")));
         check("[retention]\nhistory = \"30d\"", Ok(("90d", "30d")));
-        check("[retention]\nmessages = \"forever\"\nhistory = \"2y\"", Ok(("forever", "2y")));
-        check("[retention]\nmessages = \"23h\"", Err("`retention.messages` is `23h`"));
-        check("[retention]\nmessages = \"never\"", Err("`retention.messages` is `never`"));
-        check("[retention]\nhistory = \"6d\"", Err("`retention.history` is `6d`"));
-        check("[retention]\nhistory = 90", Err("`retention.history` is `90`"));
+        check(
+            "[retention]\nmessages = \"forever\"\nhistory = \"2y\"",
+            Ok(("forever", "2y")),
+        );
+        check(
+            "[retention]\nmessages = \"23h\"",
+            Err("`retention.messages` is `23h`"),
+        );
+        check(
+            "[retention]\nmessages = \"never\"",
+            Err("`retention.messages` is `never`"),
+        );
+        check(
+            "[retention]\nhistory = \"6d\"",
+            Err("`retention.history` is `6d`"),
+        );
+        check(
+            "[retention]\nhistory = 90",
+            Err("`retention.history` is `90`"),
+        );
         check("[retention]\nkeep = \"90d\"", Err("retention"));
     }
 }

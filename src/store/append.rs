@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(row.duplicates, 2);
         assert_eq!(test.job().id, "j1");
         let detail = test.store.find_delivery(row.id).unwrap().unwrap();
-        assert_eq!(detail.message, b"message m1");
+        assert_eq!(detail.push.unwrap().message, b"message m1");
     }
 
     #[test]
@@ -434,8 +434,9 @@ mod tests {
             panic!("not stored");
         };
         let detail = test.store.find_delivery(delivery).unwrap().unwrap();
-        assert_eq!(detail.capture, expected);
-        assert_eq!(detail.message, b"message \0 \xff");
+        let push = detail.push.unwrap();
+        assert_eq!(push.capture, expected);
+        assert_eq!(push.message, b"message \0 \xff");
         assert!(detail.delivery.md5_mismatch);
         assert_eq!(detail.delivery.source, "default");
         assert_eq!(detail.delivery.lag_ms, Some(0));

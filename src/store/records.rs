@@ -330,10 +330,17 @@ pub struct DeliveryRecord {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryDetail {
     pub delivery: DeliveryRecord,
+    /// `None` once age has emptied it.
+    pub push: Option<KeptMessage>,
+    pub events: Vec<EventRecord>,
+}
+
+/// A push as it came, with what was in its envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptMessage {
     pub capture: Capture,
     /// The message as it stood in the envelope.
     pub message: Vec<u8>,
-    pub events: Vec<EventRecord>,
 }
 
 /// A job with what it was folded from.

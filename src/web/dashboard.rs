@@ -17,7 +17,8 @@ use crate::web::guard::guard as dashboard_guard;
 use crate::web::pages::lanes;
 use crate::web::representation::represent;
 use crate::web::{
-    captures, decisions, downloads, import, json, live, openapi, pages, prune, rebuild, settings, statics,
+    captures, decisions, downloads, import, json, live, openapi, pages, prune, rebuild, settings,
+    statics,
 };
 
 /// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,

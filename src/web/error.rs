@@ -16,9 +16,11 @@ use crate::ingest::decide::{Allowable, DecideError};
 use crate::ingest::{Outcome, Trouble};
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::store::errors::{ReadError, WriteError};
+use crate::store::retention::kept::Kept;
 use crate::web::json;
 use crate::web::lists::QueryError;
 use crate::web::pages::trouble;
+use crate::web::texts::Language;
 use crate::web::texts::trouble::TroubleTexts;
 use crate::web::viewer::Viewer;
 
@@ -130,6 +132,9 @@ pub enum PageError {
     WrongKey,
     #[error("the held push names no {}", .what.word())]
     NothingToAllow { what: Allowable },
+    /// A delivery whose message age has emptied.
+    #[error("the message is not kept any more")]
+    MessageEmptied,
     #[error("a rebuild is under way already")]
     RebuildUnderWay,
     /// So many pages are open, or so many requests wait for the end of a job, as are allowed.
@@ -239,9 +244,18 @@ impl PageError {
         }
     }
 
+    /// Tells whether something is not there that age may have taken.
+    fn is_about_history(&self) -> bool {
+        let PageError::NotFound { what, .. } = self else {
+            return false;
+        };
+        matches!(what, What::Job | What::Run | What::Delivery)
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             PageError::NoSuchPage | PageError::NotFound { .. } => StatusCode::NOT_FOUND,
+            PageError::MessageEmptied => StatusCode::GONE,
             PageError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             PageError::BadQuery(_) => StatusCode::BAD_REQUEST,
             PageError::Ambiguous { .. }
@@ -291,6 +305,8 @@ pub struct Asked {
     pub is_test: bool,
     pub viewer: Viewer,
     pub now: Timestamp,
+    /// How long history is kept.
+    pub history: Kept,
 }
 
 /// Answers a request with the error, in the form that its readers can use.
@@ -319,6 +335,7 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
         }
         PageError::NoSuchPage
         | PageError::NotFound { .. }
+        | PageError::MessageEmptied
         | PageError::BadQuery(_)
         | PageError::Ambiguous { .. }
         | PageError::NotLocal
@@ -328,10 +345,23 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
         | PageError::DiskFull
         | PageError::Unavailable { .. } => {}
     }
-    if asked.is_for_program {
-        json::problem(response, &error.answer(&TroubleTexts::ENGLISH))
+    let texts = if asked.is_for_program {
+        Language::English.texts()
     } else {
-        let answer = error.answer(&asked.viewer.texts().trouble);
+        asked.viewer.texts()
+    };
+    let mut answer = error.answer(&texts.trouble);
+    if let Some(kept_ms) = asked.history.ms()
+        && error.is_about_history()
+    {
+        let kept_for = (texts.words.duration)(kept_ms.unsigned_abs());
+        answer
+            .detail
+            .push_str(&(texts.trouble.forgotten)(&kept_for));
+    }
+    if asked.is_for_program {
+        json::problem(response, &answer)
+    } else {
         trouble::respond(response, answer, asked)
     }
 }
@@ -355,7 +385,6 @@ mod tests {
 
     use super::*;
     use crate::web::list_filters::JobsQuery;
-    use crate::web::texts::Language;
 
     fn asked(is_for_program: bool) -> Asked {
         Asked {
@@ -367,6 +396,7 @@ mod tests {
                 zone: Tz::UTC,
             },
             now: Timestamp(0),
+            history: Kept::Forever,
         }
     }
 
@@ -393,6 +423,7 @@ mod tests {
             (not_found(What::Refusal), 404),
             (not_found(What::Queue), 404),
             (not_found(What::Workflow), 404),
+            (PageError::MessageEmptied, 410),
             (PageError::MethodNotAllowed { allow: "GET, HEAD" }, 405),
             (unknown.into(), 400),
             (QueryError::Unreadable.into(), 400),

@@ -20,6 +20,7 @@ use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
+use crate::store::retention::kept::Kept;
 use crate::web::error::{self, Asked, PageError};
 use crate::web::lists;
 use crate::web::representation;
@@ -94,6 +95,7 @@ pub async fn guard(
         is_test,
         viewer: Viewer::of(request.request(), zone),
         now: state.map_or(Timestamp(0), |state| state.clock.now()),
+        history: state.map_or(Kept::Forever, |state| state.retention.history),
     };
 
     // Before anything is read, so that a page is never taken for newer than it is.

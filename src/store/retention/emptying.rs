@@ -75,3 +75,6 @@ pub(super) fn note_message(tx: &Transaction<'_>, received_at: Timestamp) -> rusq
         .execute([received_at.0])?;
     Ok(())
 }
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[SELECT_NEXT];

@@ -227,7 +227,10 @@ impl Forget {
         if received_at >= self.before || is_newest {
             return Ok(false);
         }
-        if self.emptied_before.is_none_or(|before| received_at >= before) {
+        if self
+            .emptied_before
+            .is_none_or(|before| received_at >= before)
+        {
             group.bytes += bytes;
         }
         let mut select = tx.prepare_cached(SELECT_EVENTS)?;
@@ -356,11 +359,16 @@ fn name(row: &Row<'_>) -> rusqlite::Result<Name> {
     Ok((row.get("owner")?, row.get("name")?))
 }
 
-fn find(
-    tx: &Transaction<'_>,
-    sql: &str,
-    (owner, id): &Name,
-) -> rusqlite::Result<Option<Reached>> {
+fn find(tx: &Transaction<'_>, sql: &str, (owner, id): &Name) -> rusqlite::Result<Option<Reached>> {
     let mut select = tx.prepare_cached(sql)?;
     select.query_row([owner, id], Reached::read).optional()
 }
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    SELECT_RUNS,
+    SELECT_JOBS,
+    SELECT_UNRECOGNIZED,
+    SELECT_EVENTS,
+    COUNT_ACTIVITIES,
+];

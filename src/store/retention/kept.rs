@@ -110,7 +110,18 @@ mod tests {
             assert_eq!(Kept::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Kept::parse("365d"), Kept::parse("1y"));
-        for text in ["", "90", "d", "-1d", "90 d", "90D", "1.5y", "never", "9999999999d", "5m"] {
+        for text in [
+            "",
+            "90",
+            "d",
+            "-1d",
+            "90 d",
+            "90D",
+            "1.5y",
+            "never",
+            "9999999999d",
+            "5m",
+        ] {
             assert_eq!(Kept::parse(text), None, "{text}");
         }
     }
@@ -121,7 +132,10 @@ mod tests {
         assert_eq!(Kept::parse_from("167h", HISTORY_MS_MIN), None);
         let week = Some(Kept::For(HISTORY_MS_MIN));
         assert_eq!(Kept::parse_from("168h", HISTORY_MS_MIN), week);
-        assert_eq!(Kept::parse_from("forever", HISTORY_MS_MIN), Some(Kept::Forever));
+        assert_eq!(
+            Kept::parse_from("forever", HISTORY_MS_MIN),
+            Some(Kept::Forever)
+        );
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::notification::source::SourceId;
 use crate::store::records::{
     ActivityRecord, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail,
-    JobRecord, RefusalDetail, RefusalRecord, RunDetail, RunOutcome, RunRecord, TimeSource,
-    WorkflowName,
+    JobRecord, KeptMessage, RefusalDetail, RefusalRecord, RunDetail, RunOutcome, RunRecord,
+    TimeSource, WorkflowName,
 };
 use crate::web::pages::detail::MessageView;
 use crate::web::pages::job::Found;
@@ -234,8 +234,10 @@ pub(crate) fn found_job() -> Found {
 pub(crate) fn delivery_detail() -> DeliveryDetail {
     DeliveryDetail {
         delivery: delivery(),
-        capture: capture(),
-        message: NASTY.as_bytes().to_vec(),
+        push: Some(KeptMessage {
+            capture: capture(),
+            message: NASTY.as_bytes().to_vec(),
+        }),
         events: events(),
     }
 }
