@@ -60,16 +60,14 @@ pub(super) fn run(command: &Prune) -> anyhow::Result<ExitCode> {
             )
         });
     };
+    let order = PruneOrder {
+        retention,
+        dry_run: command.dry_run,
+        is_by_itself: false,
+    };
     let report = match lock::running(&config.database) {
         Some(running) => ask(&running, &address(command), PRUNE, progress),
-        None => {
-            let order = PruneOrder {
-                retention,
-                dry_run: command.dry_run,
-                is_by_itself: false,
-            };
-            app::prune::run(&config, order, progress)
-        }
+        None => app::prune::run(&config, order, progress),
     };
     shown.clear();
     for line in lines(&report?) {

@@ -76,6 +76,7 @@ mod queues;
 mod readers;
 mod reading;
 mod refusals;
+mod rollup_sums;
 mod runs;
 mod sources;
 mod values;

@@ -20,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::store::records::{
     ActivityRecord, JobRecord, RollUpRecord, RollUpSpan, RunOutcome, RunRecord,
 };
+use crate::store::rollup_sums::{BUCKETS, Sums};
 use crate::store::values::{count, read_count, read_time, unreadable};
 
 /// The histogram's buckets: each holds the durations up to and including its bound, above the one
@@ -53,12 +54,6 @@ pub const ROLL_UP_ROWS_MAX: usize = 50_000;
 
 /// How long minutes are kept: a week to look at and a day to compare it with.
 pub const MINUTES_KEPT_MS: i64 = 8 * 24 * 60 * 60 * 1_000;
-
-/// A longer duration counts as this one: the times of a message may be absurd, and a sum of a few
-/// such would be beyond the integers.
-const DURATION_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1_000;
-
-pub(super) const BUCKETS: usize = HISTOGRAM_BOUNDS_MS.len() + 1;
 
 /// The statements of one table. The same twice, since a table's name cannot be bound.
 struct Sql {
@@ -215,49 +210,6 @@ impl Default for Deltas {
             by_bucket: BTreeMap::new(),
             minutes_from: i64::MIN,
             hours_from: i64::MIN,
-        }
-    }
-}
-
-/// What is kept of one bucket; as a delta any of it may be negative.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Sums {
-    count: i64,
-    known: i64,
-    duration_sum_ms: i64,
-    histogram: [i64; BUCKETS],
-}
-
-impl Sums {
-    fn add(&mut self, other: &Sums) {
-        self.count += other.count;
-        self.known += other.known;
-        self.duration_sum_ms += other.duration_sum_ms;
-        for (sum, other) in self.histogram.iter_mut().zip(other.histogram) {
-            *sum += other;
-        }
-    }
-
-    fn take_out(&mut self, other: &Sums) {
-        self.count -= other.count;
-        self.known -= other.known;
-        self.duration_sum_ms -= other.duration_sum_ms;
-        for (sum, other) in self.histogram.iter_mut().zip(other.histogram) {
-            *sum -= other;
-        }
-    }
-
-    fn add_one(&mut self, duration_ms: Option<i64>, sign: i64) {
-        self.count += sign;
-        let Some(duration_ms) = duration_ms else {
-            return;
-        };
-        let duration_ms = duration_ms.clamp(0, DURATION_MS_MAX);
-        self.known += sign;
-        self.duration_sum_ms += sign * duration_ms;
-        let bucket = HISTOGRAM_BOUNDS_MS.partition_point(|bound| *bound < duration_ms);
-        if let Some(sum) = self.histogram.get_mut(bucket) {
-            *sum += sign;
         }
     }
 }
@@ -440,11 +392,6 @@ fn bucket(span: RollUpSpan, at: Timestamp) -> i64 {
     at.0.saturating_sub(at.0.rem_euclid(length))
 }
 
-/// Returns the first hour that begins behind a moment.
-pub(super) fn hour_behind(at: Timestamp) -> i64 {
-    bucket(RollUpSpan::Hour, at).saturating_add(60 * 60_000)
-}
-
 /// Returns the first minute that is not too old.
 pub(super) fn oldest_minute(now: Timestamp) -> i64 {
     bucket(RollUpSpan::Minute, now.plus_ms(-MINUTES_KEPT_MS))
@@ -518,6 +465,7 @@ mod tests {
     use crate::notification::event::{Event, JobEvent, JobState};
     use crate::store::errors::ReadError;
     use crate::store::fixtures::{self, NOON, TestStore, arrival_of, renotify};
+    use crate::store::rollup_sums::DURATION_MS_MAX;
 
     use super::*;
 

@@ -72,7 +72,7 @@ fn rest(connection: &mut Connection) -> (Vec<u8>, bool) {
     dechunked(&wire)
 }
 
-fn dechunked(mut wire: &[u8]) -> (Vec<u8>, bool) {
+pub(crate) fn dechunked(mut wire: &[u8]) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
     loop {
         let Some(at) = wire.windows(2).position(|pair| pair == b"\r\n") else {

@@ -21,7 +21,6 @@ use crate::store::records::RowId;
 use crate::store::retention::{
     Mode, PIECE_BYTES_MAX, PIECE_EVENTS_MAX, PIECE_ROWS_MAX, Pace, Piece, Reached, Step, Taken,
 };
-use crate::store::rollups;
 use crate::store::values::{read_count, read_time};
 use crate::store::words::{WordChanges, Words};
 
@@ -136,7 +135,7 @@ impl Forget {
             }
         }
         if piece.taken.deliveries > 0 && self.mode == Mode::Take {
-            let sums_from = last_end.map_or(i64::MIN, rollups::hour_behind);
+            let sums_from = last_end.map_or(i64::MIN, hour_behind);
             tx.prepare_cached(RAISE_HISTORY)?
                 .execute([self.before.0, sums_from])?;
         }
@@ -346,6 +345,13 @@ impl Group {
         }
         Ok(())
     }
+}
+
+/// Returns the first hour that begins behind a moment.
+fn hour_behind(at: Timestamp) -> i64 {
+    let hour_ms = 60 * 60 * 1_000;
+    at.0.saturating_sub(at.0.rem_euclid(hour_ms))
+        .saturating_add(hour_ms)
 }
 
 fn first(rows: &BTreeMap<Name, Option<Reached>>) -> Option<Reached> {
