@@ -91,13 +91,13 @@ fn kept(flag: &str, text: Option<&str>, ms_min: i64) -> anyhow::Result<Option<Ke
 /// encoding.
 fn address(command: &Prune) -> String {
     let dry_run = if command.dry_run { "1" } else { "0" };
-    let mut address = format!("/prune?dry_run={dry_run}");
+    let mut address = ["/prune?dry_run=", dry_run].concat();
     for (name, value) in [
-        ("messages", &command.messages),
-        ("history", &command.history),
+        ("&messages=", &command.messages),
+        ("&history=", &command.history),
     ] {
         if let Some(value) = value {
-            address.push_str(&format!("&{name}={value}"));
+            address += &[name, value].concat();
         }
     }
     address

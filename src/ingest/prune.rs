@@ -1,7 +1,8 @@
 //! `mpsink prune`, and what the server does by itself each hour: age takes things away, piece by piece,
 //! through the same writer as the pushes.
 //!
-//! One piece is in the inbox at a time, so a push waits for one piece at most. It may be left at any
+//! One piece is in the inbox at a time, so a push waits for one piece at most, and behind each there is
+//! a rest as long as it took, so that pushes have the disk for half of the time. It may be left at any
 //! piece and begun again: what is gone is gone, and the next run goes on behind it. Only one goes on at
 //! a time; a rebuild or an import may go on beside it, since each piece leaves rows that are what their
 //! events say.
@@ -12,11 +13,12 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::clock::{Clock, Timestamp};
 use crate::ingest::Ingest;
@@ -24,11 +26,14 @@ use crate::ingest::rebuild::{patiently, read_patiently};
 use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::retention::kept::Retention;
-use crate::store::retention::{Horizons, Step, Taken};
+use crate::store::retention::{Horizons, Piece, Reached, Step, Taken};
 
 /// How far behind the newest delivery the server believes its clock: a week of silence is not rare, and
 /// a week more or less of months of history is no loss.
 const SILENCE_BELIEVED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// The longest rest behind a piece: a piece that waited long was not at work for all of that.
+const REST_MAX: Duration = Duration::from_millis(100);
 
 /// A prune that may begin: there is no other one.
 pub struct Prune {
@@ -117,7 +122,7 @@ impl Prune {
                     let find = move |store: &Store| store.find_to_prune(step, horizons, after);
                     read_patiently(&self.store, find).await?
                 } else {
-                    patiently(async || self.store.prune(step, horizons, after).await).await?
+                    self.take(step, horizons, after).await?
                 };
                 taken.add(piece.taken);
                 after = piece.next;
@@ -139,6 +144,20 @@ impl Prune {
             oldest_at: bounds.map(|(oldest, _)| oldest),
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
+    }
+
+    async fn take(
+        &self,
+        step: Step,
+        horizons: Horizons,
+        after: Option<Reached>,
+    ) -> Result<Piece, WriteError> {
+        let began = Instant::now();
+        let piece = patiently(async || self.store.prune(step, horizons, after).await).await?;
+        if piece.next.is_some() {
+            sleep(began.elapsed().min(REST_MAX)).await;
+        }
+        Ok(piece)
     }
 
     /// Returns from when ages are counted.

@@ -38,12 +38,12 @@ mod emptying;
 mod forgetting;
 
 /// The most rows that a piece looks at.
-pub(super) const PIECE_ROWS_MAX: i64 = 200;
+pub(super) const PIECE_ROWS_MAX: i64 = 100;
 
 /// Bytes of heads and bodies, and events, after which a piece takes nothing further: some
 /// milliseconds of the writer's time.
 pub(super) const PIECE_BYTES_MAX: u64 = 256 * 1024;
-pub(super) const PIECE_EVENTS_MAX: u64 = 200;
+pub(super) const PIECE_EVENTS_MAX: u64 = 100;
 
 /// How long a piece goes on: a tenth of what a push may wait. A cold disk may take as long for a few
 /// rows as a warm one for a thousand.

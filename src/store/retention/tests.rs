@@ -396,7 +396,7 @@ fn a_piece_is_bounded_in_rows_bytes_and_events() {
         .store
         .find_to_prune(Step::Runs, horizons, None)
         .unwrap();
-    assert_eq!((piece.taken.runs, piece.taken.events), (2, 300));
+    assert_eq!((piece.taken.runs, piece.taken.events), (1, 150));
 }
 
 #[test]
