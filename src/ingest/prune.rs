@@ -7,8 +7,8 @@
 //! a time; a rebuild or an import may go on beside it, since each piece leaves rows that are what their
 //! events say.
 //!
-//! **Architecture invariant:** by itself the server counts ages from the newest delivery's time if that
-//! is long ago, so that a clock that has jumped ahead takes little: a push is let in only while the
+//! **Architecture invariant:** by itself the server counts ages from no later than a week after the
+//! newest delivery, so that a clock that has jumped ahead takes little: a push is let in only while the
 //! clock agrees with the sender's. A person is believed.
 
 use std::ops::ControlFlow;
@@ -28,7 +28,7 @@ use crate::store::errors::{ReadError, WriteError};
 use crate::store::retention::kept::Retention;
 use crate::store::retention::{Horizons, Piece, Reached, Step, Taken};
 
-/// How far behind the newest delivery the server believes its clock: a week of silence is not rare, and
+/// How far beyond the newest delivery the server believes its clock: a week of silence is not rare, and
 /// a week more or less of months of history is no loss.
 const SILENCE_BELIEVED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
