@@ -117,7 +117,7 @@ fn what_is_forgotten_is_not_found_and_the_answer_says_how_long_history_is_kept()
     assert_eq!(app.items("/jobs.json").len(), 6);
     let runs = app.items("/runs.json");
     let run = runs[0]["id"].as_str().unwrap();
-    let charts = "/queues/mps-std.json?from=2024-05-06&to=2024-05-07";
+    let charts = "/queues/mps-std.json?from=2024-05-06T00:00:00Z&to=2024-05-07T00:00:00Z";
     let counted = |json: &Value| json["lanes"][0]["ended"].clone();
     let before = counted(&app.json(charts));
     assert!(before.is_object(), "{before}");
