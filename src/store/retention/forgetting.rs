@@ -29,13 +29,13 @@ use crate::store::words::{WordChanges, Words};
 const GROUP_EVENTS_MAX: u64 = 100_000;
 
 const SELECT_RUNS: &str = "
-    SELECT id, last_event_at AS at, owner, run AS name FROM run
+    SELECT id, last_event_at AS at, owner, run AS name, NULL AS run FROM run
     WHERE (last_event_at, id) > (?1, ?2) AND last_event_at < ?3
     ORDER BY last_event_at, id
     LIMIT ?4";
 
 const SELECT_JOBS: &str = "
-    SELECT id, last_event_at AS at, owner, job AS name FROM job
+    SELECT id, last_event_at AS at, owner, job AS name, run FROM job
     WHERE (last_event_at, id) > (?1, ?2) AND last_event_at < ?3
     ORDER BY last_event_at, id
     LIMIT ?4";
@@ -94,6 +94,15 @@ pub(super) struct Forget {
 /// Owner and id of a job or a run.
 type Name = (String, String);
 
+/// A row that a walk comes to.
+struct Candidate {
+    reached: Reached,
+    /// `None` of a delivery that was not understood.
+    name: Option<Name>,
+    /// The run of a job.
+    run: Option<Name>,
+}
+
 /// Jobs, runs and deliveries that hang together by events.
 #[derive(Default)]
 struct Group {
@@ -117,7 +126,7 @@ impl Forget {
         let mut piece = Piece::END;
         let mut words = WordChanges::rewriting();
         let mut last_end = None;
-        for (reached, name) in self.candidates(tx, after)? {
+        for Candidate { reached, name, run } in self.candidates(tx, after)? {
             let is_full = piece.taken.events >= PIECE_EVENTS_MAX
                 || piece.taken.bytes >= PIECE_BYTES_MAX
                 || (piece.next.is_some() && pace.is_over());
@@ -125,6 +134,12 @@ impl Forget {
                 break;
             }
             piece.next = Some(reached);
+            // It is judged there; a run with many jobs is not gathered again for each of them.
+            if let Some(run) = run
+                && find(tx, FIND_RUN, &run)?.is_some()
+            {
+                continue;
+            }
             let Some(group) = self.gather(tx, reached, name)? else {
                 continue;
             };
@@ -143,12 +158,8 @@ impl Forget {
         Ok(piece)
     }
 
-    /// Returns the next rows of the walk; of a delivery that was not understood there is no name.
-    fn candidates(
-        &self,
-        tx: &Transaction<'_>,
-        after: Reached,
-    ) -> rusqlite::Result<Vec<(Reached, Option<Name>)>> {
+    /// Returns the next rows of the walk.
+    fn candidates(&self, tx: &Transaction<'_>, after: Reached) -> rusqlite::Result<Vec<Candidate>> {
         let (sql, is_named) = match self.step {
             Step::Runs => (SELECT_RUNS, true),
             Step::Jobs => (SELECT_JOBS, true),
@@ -160,7 +171,13 @@ impl Forget {
             |row| {
                 let reached = Reached::read(row)?;
                 let name = is_named.then(|| name(row)).transpose()?;
-                Ok((reached, name))
+                let run: Option<String> = if is_named { row.get("run")? } else { None };
+                let owner = name.as_ref().map(|(owner, _)| owner.clone());
+                Ok(Candidate {
+                    reached,
+                    name,
+                    run: owner.zip(run),
+                })
             },
         )?;
         rows.collect()
