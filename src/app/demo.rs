@@ -9,7 +9,7 @@ use anyhow::bail;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use crate::app::Bounds;
+use crate::app::bounds::Bounds;
 use crate::clock::Clock;
 use crate::demo::Scenario;
 use crate::ingest::{Ingest, Outcome};

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use tokio::runtime::Builder;
 
-use crate::app::{Bounds, store_options};
+use crate::app::bounds::Bounds;
+use crate::app::options::store_options;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::import::{Import, ImportProgress, ImportReport};

@@ -22,7 +22,8 @@ use anyhow::{Context, bail, ensure};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::app::{App, Bounds, Facts, signals};
+use crate::app::bounds::Bounds;
+use crate::app::{App, Facts, signals};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::demo::Scenario;

@@ -6,139 +6,58 @@
 //! what is in its inbox, the log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
 //!
 //! `sockets.rs` takes ports that are open already, `manager.rs` tells a service manager how we are;
-//! `demo.rs`, `rebuild.rs` and `import.rs` work on a database without any server; `living.rs` serves a made-up
+//! `demo.rs`, `rebuild.rs`, `import.rs` and `prune.rs` work on a database without any server; `living.rs` serves a made-up
 //! platform.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
-use actix_web::{App as ActixApp, HttpServer, rt, web};
+use actix_web::{rt, web};
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::app::ending::{Connections, Ending, last_answer};
+use crate::app::bounds::Bounds;
+use crate::app::ending::Ending;
+use crate::app::options::{
+    access, endpoint, open_store, random_hex, reachable, setup, verifier_options,
+};
+use crate::app::prune::{PruneTimes, keep_pruning};
+use crate::app::servers::{Servers, servers};
 use crate::app::sockets::Sockets;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::doctor::Setup;
 use crate::doctor::gather::SyncLook;
-use crate::doctor::{ConfiguredSource, Setup};
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::notification::source::masked;
-use crate::push::{Signer, test_key_path};
-use crate::signature::certificates::KnownCertificate;
-use crate::signature::{TEST_CERTIFICATE_URL, Verifier, VerifierOptions};
+use crate::signature::Verifier;
 use crate::store::Store;
-use crate::store::disk;
 use crate::store::lock::Running;
-use crate::store::options::{FreeDisk, Opened, Purpose, StoreOptions};
-use crate::web::access::{Access, AccessBounds};
-use crate::web::dashboard;
+use crate::store::options::Purpose;
 use crate::web::downloads::Downloads;
 use crate::web::health::LastLook;
-use crate::web::live::{Live, LiveOptions};
-use crate::web::peer::Peer;
-use crate::web::receiver::{self, InFlight, Paths};
+use crate::web::live::Live;
+use crate::web::receiver::{InFlight, Paths};
 use crate::web::requests::RequestIds;
 use crate::web::state::AppState;
 
+pub mod bounds;
 pub mod demo;
 pub mod import;
 pub mod living;
+pub mod options;
+pub mod prune;
 pub mod rebuild;
 pub mod scratch;
 pub mod sockets;
 
 mod ending;
 mod manager;
-
-/// What a server holds at most, in number and bytes; tests make it small.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Commands waiting for the writer: some seconds of work at the worst disk seen (300 commits a
-    /// second of one each).
-    pub inbox_commands: usize,
-    /// Bytes waiting for the writer.
-    pub inbox_bytes: usize,
-    /// What held pushes may take on disk.
-    pub held_bytes: u64,
-    /// What all bodies being read may take: 64 of the longest.
-    pub in_flight_bytes: usize,
-    /// Pages that are kept up to date, and requests that wait for an end.
-    pub live: LiveOptions,
-    /// Lists being downloaded at once: as many as there are readers, which each uses only now and
-    /// then, so that pages still find one.
-    pub downloads: usize,
-    /// What logging in to the dashboard may take.
-    pub access: AccessBounds,
-    /// How long a download waits for a reader that takes nothing. The kernel buffers megabytes and
-    /// asks for more when much of it is gone, so this waits for lines of some ten kilobytes a second.
-    pub download_stall: Duration,
-    /// How the disk is asked for its room.
-    pub free_disk: FreeDisk,
-}
-
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds {
-            inbox_commands: 1_024,
-            inbox_bytes: 64 * 1024 * 1024,
-            held_bytes: 64 * 1024 * 1024,
-            in_flight_bytes: 64 * 1024 * 1024,
-            live: LiveOptions {
-                viewers_max: VIEWERS_MAX,
-                waiters_max: WAITERS_MAX,
-                event_every: EVENT_EVERY,
-                page_every: PAGE_EVERY,
-            },
-            downloads: 4,
-            access: AccessBounds::default(),
-            download_stall: Duration::from_secs(120),
-            free_disk: disk::free,
-        }
-    }
-}
-
-/// Threads that serve each listener. One writer thread is behind them all, so more would only wait.
-const WORKERS: usize = 2;
-
-/// How long a push waits for its commit: SMQ hangs up after 5 s, and what came before the wait and
-/// the answer need the rest.
-const ANSWER_WITHIN: Duration = Duration::from_secs(4);
-
-/// Connections to each listener at once; beyond it new ones wait in the kernel's queue. SMQ opens
-/// few. With both listeners it stays below 1,024, the usual bound on open files, and a stranger who
-/// fills them all with heads of 128 KiB takes 64 MiB. One of the dashboard is kept twice (`peer.rs`), so
-/// there are half as many if it has a listener for itself.
-const CONNECTIONS_MAX: usize = 480;
-
-/// Open pages that are told of what is written. Each takes a connection, and of these some have to be
-/// left for those who only look.
-const VIEWERS_MAX: usize = 200;
-
-/// Requests that wait for the end of a job or run; each takes a connection as well.
-const WAITERS_MAX: usize = 16;
-
-/// How often an open page is told: people do not read faster, and each time it reads its page again.
-const EVENT_EVERY: Duration = Duration::from_secs(1);
-
-/// How often an open page is read again when nothing is written: the minute is the smallest unit in
-/// which people follow how long ago something was.
-const PAGE_EVERY: Duration = Duration::from_secs(60);
-
-/// How long a request's head may take to come.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long requests under way may take to end when the server stops. With the second before it
-/// (`ending.rs`) and what the writer needs after it, below the 5 s that SMQ and process managers wait,
-/// also on a busy machine.
-const STOP_TIMEOUT_S: u64 = 2;
+mod servers;
 
 /// Everything, built and bound but not yet serving.
 pub struct App {
@@ -146,16 +65,8 @@ pub struct App {
     store: Store,
     live: Arc<Live>,
     state: web::Data<AppState>,
+    prune: PruneTimes,
     servers: Servers,
-}
-
-/// What serves, and whom.
-struct Servers {
-    receiver: Server,
-    /// The receiver's.
-    connections: Arc<Connections>,
-    /// `None` if both have one address.
-    dashboard: Option<Server>,
 }
 
 /// What a person or a test wants to know of a server that starts.
@@ -248,6 +159,7 @@ impl App {
             },
             syncs: SyncLook::default(),
             clock: clock.clone(),
+            retention: config.retention,
             endpoint: facts.endpoint.clone(),
             has_public_url: config.public_url.is_some(),
             access: access(config, clock, bounds, &control_key)?,
@@ -262,6 +174,7 @@ impl App {
             store,
             live,
             state,
+            prune: bounds.prune,
         })
     }
 
@@ -296,11 +209,16 @@ impl App {
             rt::spawn(async move { ingest.verifier().warm_up().await });
         }
 
+        let pruning = {
+            let ingest = Arc::clone(&self.state.ingest);
+            rt::spawn(keep_pruning(ingest, self.state.retention, self.prune))
+        };
         let fault = tokio::select! {
             _ = stop.recv() => None,
             result = self.store.ended() => result.err(),
         };
         // First, since nobody waits for their end.
+        pruning.abort();
         self.state.downloads.stop();
         tokio::select! {
             result = ending.stop_in_order(fault.is_none()) => result?,
@@ -328,218 +246,6 @@ pub fn serve(config: &Config, ready: impl FnOnce(&Facts)) -> anyhow::Result<()> 
         ready(&app.facts);
         app.run(stop).await
     })
-}
-
-fn open_store(
-    config: &Config,
-    clock: &Clock,
-    bounds: Bounds,
-    metrics: &Metrics,
-) -> anyhow::Result<(Store, Opened)> {
-    let options = StoreOptions {
-        metrics: metrics.clone(),
-        ..store_options(config, clock, bounds)
-    };
-    let database = config.database.display();
-    Store::open(options).with_context(|| format!("cannot open the database {database}"))
-}
-
-fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions {
-    StoreOptions {
-        path: config.database.clone(),
-        purpose: if config.is_try {
-            Purpose::Try
-        } else {
-            Purpose::Record
-        },
-        inbox_commands_max: bounds.inbox_commands,
-        inbox_bytes_max: bounds.inbox_bytes,
-        held_bytes_max: bounds.held_bytes,
-        answer_within: ANSWER_WITHIN,
-        queues: config.queues.clone(),
-        workflows: config.workflows.clone(),
-        clock: clock.clone(),
-        metrics: Metrics::new(),
-        free_disk: bounds.free_disk,
-    }
-}
-
-/// The key for what is remembered is new at each start.
-fn access(
-    config: &Config,
-    clock: &Clock,
-    bounds: Bounds,
-    control_key: &str,
-) -> anyhow::Result<Access> {
-    Ok(Access::new(
-        config.access.clone(),
-        bounds.access,
-        control_key,
-        random_bytes()?,
-        clock.clone(),
-    ))
-}
-
-/// Returns what the configuration says, as far as it is judged by `doctor`.
-pub fn setup(config: &Config) -> Setup {
-    let sources = config.sources.iter().map(|source| ConfiguredSource {
-        name: source.name.clone(),
-        paths: source.paths.clone(),
-        owners: source.owners.clone(),
-        topics: source.topics.clone(),
-    });
-    Setup {
-        database: config.database.clone(),
-        receiver: config.receiver_listen,
-        dashboard: config.dashboard_listen,
-        has_login: config.access.has_login(),
-        public_url: config.public_url.clone(),
-        sources: sources.collect(),
-        date_window_ms: config.date_window_ms,
-        is_try: config.is_try,
-    }
-}
-
-fn verifier_options(
-    config: &Config,
-    clock: &Clock,
-    store: &Store,
-    metrics: &Metrics,
-) -> anyhow::Result<VerifierOptions> {
-    let test_key = if config.is_try {
-        let path = test_key_path(&config.database);
-        let signer = Signer::from_test_key(&path, TEST_CERTIFICATE_URL)?;
-        Some(signer.key.to_public_key())
-    } else {
-        None
-    };
-    let kept = store
-        .certificates()?
-        .into_iter()
-        .map(|kept| KnownCertificate {
-            url: kept.url,
-            bytes: kept.bytes,
-            fetched_at: kept.fetched_at,
-        });
-    Ok(VerifierOptions {
-        certificate_urls: config.certificate_urls.clone(),
-        date_window_ms: config.date_window_ms,
-        proxy: config.proxy.clone(),
-        public_prefix: public_prefix(config),
-        test_key,
-        kept: kept.collect(),
-        metrics: metrics.clone(),
-        ..VerifierOptions::new(clock.clone())
-    })
-}
-
-/// Returns the path of the public URL, which a proxy in front may strip.
-pub fn public_prefix(config: &Config) -> String {
-    let url = config.public_url.as_deref().unwrap_or_default();
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    match rest.find('/') {
-        Some(at) => rest.get(at..).unwrap_or_default().to_owned(),
-        None => String::new(),
-    }
-}
-
-fn endpoint(config: &Config, receiver: SocketAddr, path: &str) -> String {
-    match &config.public_url {
-        Some(url) => format!("{url}{path}"),
-        None => format!("http://{}{path}", reachable(receiver)),
-    }
-}
-
-/// Returns the address under which a program on this machine reaches a listener.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-/// What one listener serves.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Receiver,
-    Dashboard,
-    /// Both were given the same address.
-    Both,
-}
-
-fn servers(
-    state: &web::Data<AppState>,
-    receiver_listener: TcpListener,
-    dashboard_listener: Option<TcpListener>,
-) -> io::Result<Servers> {
-    let role = match dashboard_listener {
-        None => Role::Both,
-        Some(_) => Role::Receiver,
-    };
-    let connections = Connections::none();
-    let dashboard = dashboard_listener
-        .map(|listener| server(state, listener, Role::Dashboard, &Connections::none()))
-        .transpose()?;
-    Ok(Servers {
-        receiver: server(state, receiver_listener, role, &connections)?,
-        connections,
-        dashboard,
-    })
-}
-
-fn server(
-    state: &web::Data<AppState>,
-    listener: TcpListener,
-    role: Role,
-    connections: &Arc<Connections>,
-) -> io::Result<Server> {
-    let state = state.clone();
-    let (counted, ended) = (Arc::clone(connections), Arc::clone(connections));
-    let connections_max = match role {
-        Role::Receiver | Role::Both => CONNECTIONS_MAX,
-        Role::Dashboard => CONNECTIONS_MAX / 2,
-    };
-    let server = HttpServer::new(move || {
-        let app = ActixApp::new()
-            .app_data(state.clone())
-            .app_data(web::Data::from(Arc::clone(&ended)))
-            .wrap(from_fn(last_answer));
-        match role {
-            Role::Receiver => app.default_service(web::to(receiver::receive)),
-            Role::Dashboard => app.service(dashboard::scope()),
-            // The receiver first, so that no page can stand where a source's path is.
-            Role::Both => app
-                .service(receiver::scope(state.clone()))
-                .service(dashboard::scope()),
-        }
-    });
-    let server = server
-        .on_connect(move |connection, data| {
-            data.insert(counted.count());
-            if role != Role::Receiver {
-                Peer::keep(connection, data);
-            }
-        })
-        .disable_signals()
-        .workers(WORKERS)
-        .max_connections(connections_max / WORKERS)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .shutdown_timeout(STOP_TIMEOUT_S)
-        // A viewer who leaves is noticed at once. A sender may say that nothing more comes.
-        .h1_allow_half_closed(role != Role::Dashboard);
-    Ok(server.listen(listener)?.run())
-}
-
-fn random_hex() -> anyhow::Result<String> {
-    Ok(format!("{:032x}", u128::from_be_bytes(random_bytes()?)))
-}
-
-fn random_bytes<const LENGTH: usize>() -> anyhow::Result<[u8; LENGTH]> {
-    let mut bytes = [0; LENGTH];
-    getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
-    Ok(bytes)
 }
 
 /// Returns a wish to stop for each SIGINT and SIGTERM from now on.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::app::random_hex;
+use crate::app::options::random_hex;
 
 /// A new folder among the system's temporary files, readable by its owner alone; removed with all
 /// that is in it when dropped. A process that is killed leaves it behind.

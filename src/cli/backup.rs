@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::Args;
 
-use crate::cli::rebuild::write_over;
+use crate::cli::told::write_over;
 use crate::cli::{Common, say};
 use crate::config::{Config, Flags};
 use crate::store::backup::backup;

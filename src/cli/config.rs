@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 
-use crate::app::public_prefix;
+use crate::app::options::public_prefix;
 use crate::cli::serve::Serve;
 use crate::cli::{note, say};
 use crate::config::{self, Config};

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::app;
+use crate::app::options::setup;
 use crate::cli::{Common, http_agent, say};
 use crate::clock::Clock;
 use crate::config::{Config, Flags};
@@ -94,7 +94,7 @@ fn ask(running: &Running) -> anyhow::Result<OperationsReport> {
 fn look(config: &Config, server: Server) -> anyhow::Result<OperationsReport> {
     let clock = Clock::system();
     let store = Store::open_reading(&config.database, config.workflows.clone(), clock.clone())?;
-    let setup = app::setup(config);
+    let setup = setup(config);
     let syncs = SyncLook::default();
     let facts = gather(&store, &setup, server, None, &syncs, clock.now())
         .with_context(|| format!("cannot read {}", config.database.display()))?;

@@ -14,7 +14,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use crate::cli::output::Output;
-use crate::cli::rebuild::write_over;
+use crate::cli::told::write_over;
 use crate::cli::{Common, complain};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Flags};

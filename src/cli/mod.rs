@@ -26,10 +26,12 @@ mod healthcheck;
 mod import;
 mod logging;
 mod output;
+mod prune;
 mod push;
 mod rebuild;
 mod restore;
 mod serve;
+mod told;
 mod verify;
 
 /// Receives what ApsaraVideo Media Processing says through SMQ: verified, once, on disk, on a page.
@@ -68,6 +70,8 @@ enum Command {
     Restore(restore::Restore),
     /// Look at everything that keeps a server going, and say what to do.
     Doctor(doctor::Doctor),
+    /// Take away what is older than it is to be kept, or say what would go.
+    Prune(prune::Prune),
 }
 
 /// Where the configuration comes from.
@@ -113,6 +117,7 @@ pub fn run() -> ExitCode {
         Command::Backup(command) => backup::run(&command),
         Command::Restore(command) => restore::run(&command),
         Command::Doctor(command) => doctor::run(&command),
+        Command::Prune(command) => prune::run(&command),
     };
     match result {
         Ok(code) => code,

@@ -2,25 +2,21 @@
 //!
 //! The running server does it, found by the lock file; if none runs, this process does.
 
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::app;
-use crate::cli::{Common, http_agent_with, say};
+use crate::cli::told::{Named, Shown, ask, percent};
+use crate::cli::{Common, say};
 use crate::config::{Config, Flags};
 use crate::ingest::rebuild::{Difference, Progress, RebuildReport, Step};
-use crate::store::lock::{self, Running};
-use crate::web::rebuild::Line;
+use crate::store::lock;
 
-/// Between two lines of progress: as often as an eye can follow.
-const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-
-/// How long the server may take to begin.
-const BEGIN_TIMEOUT: Duration = Duration::from_secs(30);
+const REBUILD: Named = Named {
+    noun: "rebuild",
+    done: "rebuilt",
+};
 
 #[derive(Args)]
 pub(super) struct Rebuild {
@@ -40,9 +36,10 @@ pub(super) fn run(command: &Rebuild) -> anyhow::Result<ExitCode> {
         ..command.common.flags()
     })?;
     let mut shown = Shown::new();
+    let progress = |progress: &Progress| show(&mut shown, progress);
     let report = match lock::running(&config.database) {
-        Some(running) => ask(&running, command.dry_run, &mut shown),
-        None => app::rebuild::run(&config, command.dry_run, |progress| shown.update(progress)),
+        Some(running) => ask(&running, address(command.dry_run), REBUILD, progress),
+        None => app::rebuild::run(&config, command.dry_run, progress),
     };
     shown.clear();
     let report = report?;
@@ -54,78 +51,21 @@ pub(super) fn run(command: &Rebuild) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn ask(running: &Running, dry_run: bool, shown: &mut Shown) -> anyhow::Result<RebuildReport> {
-    let query = if dry_run { "?dry_run=1" } else { "" };
-    // The whole of it may take hours, so only its beginning has a time.
-    let agent = http_agent_with(|config| config.timeout_recv_response(Some(BEGIN_TIMEOUT)));
-    let mut response = agent
-        .post(format!("{}/rebuild{query}", running.dashboard))
-        .header("authorization", format!("Bearer {}", running.key))
-        .header("accept", "application/json")
-        .send_empty()
-        .with_context(|| format!("cannot ask the server at {}", running.dashboard))?;
-    if response.status().as_u16() != 200 {
-        let text = response.body_mut().read_to_string()?;
-        let problem = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
-        let detail = problem.get("detail").and_then(|detail| detail.as_str());
-        bail!(
-            "not rebuilt: {}",
-            detail.unwrap_or("the server did not say why")
-        );
-    }
-    for line in BufReader::new(response.body_mut().as_reader()).lines() {
-        let line = line.context("the server has gone in the middle of the rebuild")?;
-        match serde_json::from_str(&line).context("the server speaks another version's words")? {
-            Line::Progress(progress) => shown.update(&progress),
-            Line::Report(report) => return Ok(report),
-            Line::Error(error) => bail!("the rebuild stopped: {error}"),
-        }
-    }
-    bail!("the server has stopped in the middle of the rebuild; run it again")
-}
-
-/// One line on a terminal that is written over; nothing where nobody looks.
-struct Shown {
-    is_terminal: bool,
-    shown_at: Option<Instant>,
-}
-
-impl Shown {
-    fn new() -> Shown {
-        Shown {
-            is_terminal: io::stderr().is_terminal(),
-            shown_at: None,
-        }
-    }
-
-    fn update(&mut self, progress: &Progress) {
-        let is_early = |at: Instant| at.elapsed() < PROGRESS_EVERY;
-        if !self.is_terminal || self.shown_at.is_some_and(is_early) {
-            return;
-        }
-        self.shown_at = Some(Instant::now());
-        let what = match progress.step {
-            Step::Messages => "messages read again",
-            Step::Runs => "runs folded again",
-            Step::Jobs => "jobs folded again",
-        };
-        let percent = progress.done.saturating_mul(100) / progress.last.max(1);
-        write_over(&format!("{what}: {percent} %"));
-    }
-
-    fn clear(&self) {
-        if self.shown_at.is_some() {
-            write_over("");
-        }
+fn address(dry_run: bool) -> &'static str {
+    if dry_run {
+        "/rebuild?dry_run=1"
+    } else {
+        "/rebuild"
     }
 }
 
-/// Replaces the line that a terminal shows.
-pub(super) fn write_over(text: &str) {
-    // To the start of the line, the text, and away with what stood behind it. A terminal that has
-    // gone is no reason to stop.
-    let _ = write!(io::stderr(), "\r{text}\x1b[K");
-    let _ = io::stderr().flush();
+fn show(shown: &mut Shown, progress: &Progress) {
+    let what = match progress.step {
+        Step::Messages => "messages read again",
+        Step::Runs => "runs folded again",
+        Step::Jobs => "jobs folded again",
+    };
+    shown.update(|| percent(what, progress.done, progress.last));
 }
 
 fn print(report: &RebuildReport) {

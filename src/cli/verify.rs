@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use crate::app;
+use crate::app::options::public_prefix;
 use crate::cli::{Common, say};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, TRY_DATABASE};
@@ -49,7 +49,7 @@ pub(super) fn run(command: &Verify) -> anyhow::Result<ExitCode> {
         Some(file) => (Some(read_certificate(file)?), false),
         None => find_certificate(&config, &capture)?,
     };
-    let public_prefix = app::public_prefix(&config);
+    let public_prefix = public_prefix(&config);
     let explanation = explain(
         &capture,
         &Evidence {

@@ -13,9 +13,11 @@ use crate::config::keys;
 use crate::config::log::{LogOptions, log};
 use crate::config::login::{tokens, users};
 use crate::config::merged::Merged;
+use crate::config::retention::retention;
 use crate::config::tables::{queues, sources, workflows};
 use crate::config::{Config, ConfigError, ConfigErrors};
 use crate::signature::urls::UrlPattern;
+use crate::store::retention::kept::Retention;
 use crate::web::access::AccessOptions;
 use crate::web::base_path::BasePath;
 use crate::web::proxies::TrustedProxies;
@@ -49,6 +51,7 @@ pub(super) fn check(merged: &Merged) -> Result<Config, ConfigErrors> {
         },
         timezone: p.or(timezone(merged), Tz::UTC),
         log: p.or(log(merged), LogOptions::default()),
+        retention: p.or(retention(merged), Retention::default()),
         is_try: merged.is_try,
     };
     // What goes together is looked at when each for itself is right.

@@ -79,6 +79,8 @@ pub(super) const KEYS: &[Key] = &[
     text("dashboard.timezone", |_| "UTC"),
     text("log.format", |_| "text"),
     text("log.level", |_| "info"),
+    text("retention.messages", |_| "90d"),
+    text("retention.history", |_| "forever"),
 ];
 
 const fn text(name: &'static str, default: fn(bool) -> &'static str) -> Key {

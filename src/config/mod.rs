@@ -25,6 +25,7 @@ use crate::config::log::LogOptions;
 use crate::config::merged::Merged;
 use crate::signature::urls::UrlPattern;
 use crate::store::options::{QueueRule, SourceRule, WorkflowRule};
+use crate::store::retention::kept::Retention;
 use crate::web::access::AccessOptions;
 use crate::web::base_path::BasePath;
 use crate::web::proxies::TrustedProxies;
@@ -36,6 +37,7 @@ mod keys;
 mod login;
 mod merged;
 mod print;
+mod retention;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -74,6 +76,7 @@ pub struct Config {
     /// The zone of the times on pages, for viewers who have chosen none.
     pub timezone: Tz,
     pub log: LogOptions,
+    pub retention: Retention,
     /// `serve --try`: loopback only, the test key is trusted, a database of its own.
     pub is_try: bool,
 }

@@ -7,6 +7,8 @@
 //! one there is, and has that source's region and queue: a key with another region would make two of
 //! one message.
 //!
+//! What is older than what age has taken here stays out (`store/retention/`).
+//!
 //! Not taken over: what the other one held or refused, whom it lets in, and its configuration.
 //!
 //! **Architecture invariant:** only what the other one admitted is read, since only that is a delivery
@@ -62,6 +64,9 @@ pub struct ImportReport {
     pub known: u64,
     /// Messages that were not taken, since another one has their key here.
     pub different: u64,
+    /// Messages that were not taken, since they are older than what age has taken here.
+    #[serde(default)]
+    pub forgotten: u64,
     /// Deliveries whose message the other one does not keep any more.
     pub emptied: u64,
 }
@@ -141,6 +146,7 @@ impl Import {
             report.stored += imported.stored;
             report.known += imported.known;
             report.different += imported.different;
+            report.forgotten += imported.forgotten;
             report.emptied += piece.emptied;
             done = reached;
             if progress(&ImportProgress { done, last }).is_break() {

@@ -38,6 +38,7 @@ pub mod account;
 pub mod decide;
 pub mod import;
 pub mod made_up;
+pub mod prune;
 pub mod rebuild;
 
 mod doors;
@@ -87,6 +88,8 @@ pub struct Ingest {
     ledgers: HashMap<SourceId, Ledger>,
     /// Taken by the one rebuild or import there may be.
     rebuilding: Arc<Mutex<()>>,
+    /// Taken by the one prune.
+    pruning: Arc<Mutex<()>>,
     clock: Clock,
 }
 
@@ -114,6 +117,7 @@ impl Ingest {
             store,
             verifier: Arc::new(verifier),
             rebuilding: Arc::default(),
+            pruning: Arc::default(),
             clock,
         })
     }

@@ -187,7 +187,7 @@ impl Rebuild {
         mut progress: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<RebuildReport, RebuildError> {
         let began = Instant::now();
-        let extent = self.read(Store::rebuild_extent).await?;
+        let extent = read_patiently(&self.store, Store::rebuild_extent).await?;
         let rules = Rules::new(&self.sources, dry_run);
         let mut report = RebuildReport {
             dry_run,
@@ -221,7 +221,7 @@ impl Rebuild {
                 let pushes = store.page_kept_pushes(done, extent.delivery)?;
                 Ok(pushes.into_iter().map(read_again).collect::<Vec<_>>())
             };
-            let piece = Arc::new(self.read(read).await?);
+            let piece = Arc::new(read_patiently(&self.store, read).await?);
             if piece.is_empty() {
                 return Ok(());
             }
@@ -305,30 +305,30 @@ impl Rebuild {
 
     /// Sets right the roll-ups that are not the sums of their rows; returns how many were not.
     async fn correct_sums(&self, dry_run: bool) -> Result<u64, RebuildError> {
-        let mut wrong = self.read(Store::find_wrong_sums).await?;
+        let mut wrong = read_patiently(&self.store, Store::find_wrong_sums).await?;
         let buckets = wrong.buckets();
         while !dry_run && let Some(piece) = wrong.take_piece() {
             patiently(async || self.store.correct_sums(piece.clone()).await).await?;
         }
         Ok(buckets)
     }
+}
 
-    /// Reads off the async threads.
-    async fn read<R: Send + 'static>(
-        &self,
-        read: impl Fn(&Store) -> Result<R, ReadError> + Clone + Send + 'static,
-    ) -> Result<R, ReadError> {
-        let mut tries = 1;
-        loop {
-            let (store, read) = (self.store.clone(), read.clone());
-            // The thread can only fail by a panic or at the server's end.
-            match spawn_blocking(move || read(&store)).await {
-                Ok(Err(ReadError::Busy)) if tries < TRIES_MAX => tries += 1,
-                Ok(result) => return result,
-                Err(_) => return Err(ReadError::Busy),
-            }
-            sleep(RETRY_AFTER).await;
+/// Reads off the async threads, and waits while all readers are busy.
+pub(super) async fn read_patiently<R: Send + 'static>(
+    store: &Store,
+    read: impl Fn(&Store) -> Result<R, ReadError> + Clone + Send + 'static,
+) -> Result<R, ReadError> {
+    let mut tries = 1;
+    loop {
+        let (store, read) = (store.clone(), read.clone());
+        // The thread can only fail by a panic or at the server's end.
+        match spawn_blocking(move || read(&store)).await {
+            Ok(Err(ReadError::Busy)) if tries < TRIES_MAX => tries += 1,
+            Ok(result) => return result,
+            Err(_) => return Err(ReadError::Busy),
         }
+        sleep(RETRY_AFTER).await;
     }
 }
 

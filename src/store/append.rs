@@ -27,7 +27,7 @@ use crate::store::import::Imported;
 use crate::store::inbox::Context;
 use crate::store::records::RowId;
 use crate::store::values::count;
-use crate::store::{Appended, Arrival, OwnerRule, held, sources};
+use crate::store::{Appended, Arrival, OwnerRule, held, retention, sources};
 
 const INSERT_DELIVERY: &str = "
     INSERT INTO delivery (
@@ -111,7 +111,8 @@ pub(super) fn append(
 }
 
 /// Writes arrivals of another sink whose keys are not there. What is there stays as it is, and nothing
-/// is counted on it: no push has come again.
+/// is counted on it: no push has come again. What is older than what age has taken here stays out:
+/// it may have been here, and the roll-ups still count it.
 pub(super) fn import(
     tx: &Transaction<'_>,
     ctx: &Context,
@@ -131,6 +132,7 @@ fn import_each(
     arrivals: &[Arrival],
 ) -> rusqlite::Result<Result<Imported, WriteError>> {
     let mut imported = Imported::default();
+    let history_from = retention::retained(tx)?.history_from;
     for arrival in arrivals {
         let key = delivery_key(&arrival.region, &arrival.notification);
         let sha256: [u8; 32] = Sha256::digest(&arrival.notification.message).into();
@@ -139,6 +141,7 @@ fn import_each(
         match is_different.optional()? {
             Some(true) => imported.different += 1,
             Some(false) => imported.known += 1,
+            None if arrival.delivery.received_at < history_from => imported.forgotten += 1,
             None => match append(tx, ctx, batch, arrival)? {
                 Ok(_) => imported.stored += 1,
                 Err(error) => return Ok(Err(error)),
@@ -283,7 +286,7 @@ fn insert_capture(
     let head = capture::write_head("POST", &arrival.delivery.target, &arrival.delivery.headers);
     let mut insert = tx.prepare_cached(INSERT_CAPTURE)?;
     insert.execute(params![delivery, head, arrival.delivery.body])?;
-    Ok(())
+    retention::note_message(tx, arrival.delivery.received_at)
 }
 
 /// Writes the events, and leaves what they are about to be folded.
@@ -406,7 +409,7 @@ mod tests {
         assert_eq!(row.duplicates, 2);
         assert_eq!(test.job().id, "j1");
         let detail = test.store.find_delivery(row.id).unwrap().unwrap();
-        assert_eq!(detail.message, b"message m1");
+        assert_eq!(detail.push.unwrap().message, b"message m1");
     }
 
     #[test]
@@ -470,8 +473,9 @@ mod tests {
             panic!("not stored");
         };
         let detail = test.store.find_delivery(delivery).unwrap().unwrap();
-        assert_eq!(detail.capture, expected);
-        assert_eq!(detail.message, b"message \0 \xff");
+        let push = detail.push.unwrap();
+        assert_eq!(push.capture, expected);
+        assert_eq!(push.message, b"message \0 \xff");
         assert!(detail.delivery.md5_mismatch);
         assert_eq!(detail.delivery.source, "default");
         assert_eq!(detail.delivery.lag_ms, Some(0));

@@ -15,7 +15,8 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use crate::clock::Timestamp;
 use crate::notification::source::SourceId;
-use crate::store::rollups::{BUCKETS, HISTOGRAM_BOUNDS_MS, pack, unpack};
+use crate::store::rollup_sums::BUCKETS;
+use crate::store::rollups::{HISTOGRAM_BOUNDS_MS, pack, unpack};
 use crate::store::values::unreadable;
 
 /// How long a bucket is.

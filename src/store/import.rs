@@ -27,6 +27,8 @@ pub struct Imported {
     pub known: u64,
     /// Are not stored: another message with the same key is here.
     pub different: u64,
+    /// Are not stored: they are older than what age has taken here.
+    pub forgotten: u64,
 }
 
 impl Store {

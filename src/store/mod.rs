@@ -9,7 +9,8 @@
 //! Reading order: `options.rs`, what a store is opened with; the types and verbs here; `inbox.rs` and `writer.rs`, how a command gets on
 //! disk; `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each writes; `fold.rs`, `fold_run.rs`,
 //! `jobs.rs`, `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`,
-//! `arrivals.rs`, what is kept beside; `lifetimes.rs`, when a server was there; `rebuild/`, how it all comes from the events again; `readers/`, the reading verbs and a file
+//! `arrivals.rs`, what is kept beside; `lifetimes.rs`, when a server was there; `rebuild/`, how it all
+//! comes from the events again; `retention/`, how it goes by age; `readers/`, the reading verbs and a file
 //! for each list; `changes.rs`, who is told of a commit; `open.rs`, `reading.rs`, `lock.rs`, `files.rs`,
 //! what the database stands on; `pulse.rs`, `disk.rs`, how writer and disk are; `import.rs`, how another one comes in.
 //!
@@ -70,6 +71,7 @@ pub mod pulse;
 pub mod rebuild;
 pub mod records;
 pub mod restore;
+pub mod retention;
 pub mod rollups;
 pub mod scan_records;
 pub mod standing;
@@ -93,6 +95,7 @@ mod queues;
 mod readers;
 mod reading;
 mod refusals;
+mod rollup_sums;
 mod runs;
 mod sources;
 mod values;

@@ -334,10 +334,17 @@ pub struct DeliveryRecord {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryDetail {
     pub delivery: DeliveryRecord,
+    /// `None` once age has emptied it.
+    pub push: Option<KeptMessage>,
+    pub events: Vec<EventRecord>,
+}
+
+/// A push as it came, with what was in its envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptMessage {
     pub capture: Capture,
     /// The message as it stood in the envelope.
     pub message: Vec<u8>,
-    pub events: Vec<EventRecord>,
 }
 
 /// A job with what it was folded from.
@@ -419,7 +426,8 @@ pub struct StrayRecord {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceRecord {
     pub id: SourceId,
-    /// Its first delivery and its newest, duplicates left out.
+    /// Its first delivery and its newest, duplicates left out. Once age has taken the first, the
+    /// newest stands for it.
     pub first: Option<DeliveryRecord>,
     pub newest: Option<DeliveryRecord>,
     /// Let in beside the configuration, the pinned one first.

@@ -20,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::store::records::{
     ActivityRecord, JobRecord, RollUpRecord, RollUpSpan, RunOutcome, RunRecord,
 };
+use crate::store::rollup_sums::{BUCKETS, Sums};
 use crate::store::values::{count, read_count, read_time, unreadable};
 
 /// The histogram's buckets: each holds the durations up to and including its bound, above the one
@@ -53,12 +54,6 @@ pub const ROLL_UP_ROWS_MAX: usize = 50_000;
 
 /// How long minutes are kept: a week to look at and a day to compare it with.
 pub const MINUTES_KEPT_MS: i64 = 8 * 24 * 60 * 60 * 1_000;
-
-/// A longer duration counts as this one: the times of a message may be absurd, and a sum of a few
-/// such would be beyond the integers.
-const DURATION_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1_000;
-
-pub(super) const BUCKETS: usize = HISTOGRAM_BOUNDS_MS.len() + 1;
 
 /// The statements of one table. The same twice, since a table's name cannot be bound.
 struct Sql {
@@ -205,6 +200,8 @@ pub(super) struct Deltas {
     by_bucket: BTreeMap<(bool, i64, Lane), Sums>,
     /// Minutes before this one are left out.
     minutes_from: i64,
+    /// And hours before this one.
+    hours_from: i64,
 }
 
 impl Default for Deltas {
@@ -212,67 +209,28 @@ impl Default for Deltas {
         Deltas {
             by_bucket: BTreeMap::new(),
             minutes_from: i64::MIN,
-        }
-    }
-}
-
-/// What is kept of one bucket; as a delta any of it may be negative.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Sums {
-    count: i64,
-    known: i64,
-    duration_sum_ms: i64,
-    histogram: [i64; BUCKETS],
-}
-
-impl Sums {
-    fn add(&mut self, other: &Sums) {
-        self.count += other.count;
-        self.known += other.known;
-        self.duration_sum_ms += other.duration_sum_ms;
-        for (sum, other) in self.histogram.iter_mut().zip(other.histogram) {
-            *sum += other;
-        }
-    }
-
-    fn take_out(&mut self, other: &Sums) {
-        self.count -= other.count;
-        self.known -= other.known;
-        self.duration_sum_ms -= other.duration_sum_ms;
-        for (sum, other) in self.histogram.iter_mut().zip(other.histogram) {
-            *sum -= other;
-        }
-    }
-
-    fn add_one(&mut self, duration_ms: Option<i64>, sign: i64) {
-        self.count += sign;
-        let Some(duration_ms) = duration_ms else {
-            return;
-        };
-        let duration_ms = duration_ms.clamp(0, DURATION_MS_MAX);
-        self.known += sign;
-        self.duration_sum_ms += sign * duration_ms;
-        let bucket = HISTOGRAM_BOUNDS_MS.partition_point(|bound| *bound < duration_ms);
-        if let Some(sum) = self.histogram.get_mut(bucket) {
-            *sum += sign;
+            hours_from: i64::MIN,
         }
     }
 }
 
 impl Deltas {
-    /// Without the minutes that are not kept any more at `now`.
-    pub(super) fn kept_at(now: Timestamp) -> Deltas {
+    /// Without the minutes that are not kept any more at `now`, and without what begins before
+    /// `sums_from`.
+    pub(super) fn kept_at(now: Timestamp, sums_from: Timestamp) -> Deltas {
         Deltas {
-            minutes_from: oldest_minute(now),
-            ..Deltas::default()
+            by_bucket: BTreeMap::new(),
+            minutes_from: oldest_minute(now).max(sums_from.0),
+            hours_from: sums_from.0,
         }
     }
 
-    /// Takes out what is stored, all of it, so that only what is stored wrongly is left.
+    /// Takes out what is stored, of all that is not left out, so that only what is stored wrongly is
+    /// left.
     pub(super) fn take_out_stored(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         for (is_hour, sql) in [(false, SELECT_ALL_MINUTES), (true, SELECT_ALL_HOURS)] {
             let mut select = tx.prepare(sql)?;
-            let from = if is_hour { i64::MIN } else { self.minutes_from };
+            let from = self.from(is_hour);
             let mut rows = select.query([from])?;
             while let Some(row) = rows.next()? {
                 let bucket = (is_hour, row.get("at")?, read_lane(row)?);
@@ -316,12 +274,21 @@ impl Deltas {
         };
         for span in [RollUpSpan::Minute, RollUpSpan::Hour] {
             let at = bucket(span, contribution.ended_at);
-            if span == RollUpSpan::Minute && at < self.minutes_from {
+            let is_hour = span == RollUpSpan::Hour;
+            if at < self.from(is_hour) {
                 continue;
             }
-            let key = (span == RollUpSpan::Hour, at, contribution.lane.clone());
+            let key = (is_hour, at, contribution.lane.clone());
             let sums = self.by_bucket.entry(key).or_default();
             sums.add_one(contribution.duration_ms, sign);
+        }
+    }
+
+    fn from(&self, is_hour: bool) -> i64 {
+        if is_hour {
+            self.hours_from
+        } else {
+            self.minutes_from
         }
     }
 
@@ -498,6 +465,7 @@ mod tests {
     use crate::notification::event::{Event, JobEvent, JobState};
     use crate::store::errors::ReadError;
     use crate::store::fixtures::{self, NOON, TestStore, arrival_of, renotify};
+    use crate::store::rollup_sums::DURATION_MS_MAX;
 
     use super::*;
 

@@ -1,6 +1,8 @@
 //! What arrived, as a file that `mpsink verify` reads: the `.http` of a delivery, a held push and a
 //! refused push.
 //!
+//! A delivery that age has emptied has none any more: 410.
+//!
 //! Byte for byte as it came, so with the path that is the source's secret. Given as a download: the
 //! bytes are a stranger's, and no browser should try to show them.
 
@@ -22,7 +24,8 @@ pub async fn delivery(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let found = read_one(&state, What::Delivery, &id, Store::find_delivery).await?;
-    Ok(respond("delivery", found.delivery.id, &found.capture))
+    let push = found.push.ok_or(PageError::MessageEmptied)?;
+    Ok(respond("delivery", found.delivery.id, &push.capture))
 }
 
 /// Gives a held push.

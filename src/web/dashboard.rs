@@ -18,8 +18,8 @@ use crate::web::guard::guard as dashboard_guard;
 use crate::web::pages::lanes;
 use crate::web::representation::represent;
 use crate::web::{
-    captures, decisions, downloads, health, import, json, live, openapi, pages, rebuild, requests,
-    settings, statics,
+    captures, decisions, downloads, health, import, json, live, openapi, pages, prune, rebuild,
+    requests, settings, statics,
 };
 
 /// Returns everything that the dashboard answers. Needs `web::Data<AppState>` in the app around it,
@@ -90,6 +90,7 @@ pub fn scope() -> Scope<
         .service(reads("/live", live::stream))
         .service(changes("/rebuild", rebuild::rebuild))
         .service(changes("/import", import::import))
+        .service(changes("/prune", prune::prune))
         .service(both("/settings", pages::settings::show, settings::change))
         .service(reads("/healthz", health::live))
         .service(reads("/readyz", health::ready))

@@ -17,10 +17,12 @@ use crate::ingest::{Outcome, Trouble};
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::records::Attention;
+use crate::store::retention::kept::Kept;
 use crate::web::access::Ways;
 use crate::web::json;
 use crate::web::lists::QueryError;
 use crate::web::pages::trouble;
+use crate::web::texts::Language;
 use crate::web::texts::trouble::TroubleTexts;
 use crate::web::viewer::Viewer;
 
@@ -150,6 +152,9 @@ pub enum PageError {
     OutsideBasePath { base: String },
     #[error("the held push names no {}", .what.word())]
     NothingToAllow { what: Allowable },
+    /// A delivery whose message age has emptied.
+    #[error("the message is not kept any more")]
+    MessageEmptied,
     #[error("a rebuild is under way already")]
     RebuildUnderWay,
     /// So many pages are open, or so many requests wait for the end of a job, as are allowed.
@@ -267,11 +272,20 @@ impl PageError {
         )
     }
 
+    /// Tells whether something is not there that age may have taken.
+    fn is_about_history(&self) -> bool {
+        let PageError::NotFound { what, .. } = self else {
+            return false;
+        };
+        matches!(what, What::Job | What::Run | What::Delivery)
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             PageError::NoSuchPage
             | PageError::NotFound { .. }
             | PageError::OutsideBasePath { .. } => StatusCode::NOT_FOUND,
+            PageError::MessageEmptied => StatusCode::GONE,
             PageError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             PageError::BadQuery(_) => StatusCode::BAD_REQUEST,
             PageError::Ambiguous { .. }
@@ -325,6 +339,8 @@ pub struct Asked {
     pub now: Timestamp,
     /// For the numbers in the page's navigation; `None` where nothing may or can be read.
     pub attention: Option<Attention>,
+    /// How long history is kept.
+    pub history: Kept,
 }
 
 /// Answers a request with the error, in the form that its readers can use.
@@ -361,6 +377,7 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
         }
         PageError::NoSuchPage
         | PageError::NotFound { .. }
+        | PageError::MessageEmptied
         | PageError::BadQuery(_)
         | PageError::Ambiguous { .. }
         | PageError::NotLocal
@@ -371,10 +388,23 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
         | PageError::DiskFull
         | PageError::Unavailable { .. } => {}
     }
-    if asked.is_for_program {
-        json::problem(response, &error.answer(&TroubleTexts::ENGLISH))
+    let texts = if asked.is_for_program {
+        Language::English.texts()
     } else {
-        let answer = error.answer(&asked.viewer.texts().trouble);
+        asked.viewer.texts()
+    };
+    let mut answer = error.answer(&texts.trouble);
+    if let Some(kept_ms) = asked.history.ms()
+        && error.is_about_history()
+    {
+        let kept_for = (texts.words.duration)(kept_ms.unsigned_abs());
+        answer
+            .detail
+            .push_str(&(texts.trouble.forgotten)(&kept_for));
+    }
+    if asked.is_for_program {
+        json::problem(response, &answer)
+    } else {
         trouble::respond(response, answer, asked)
     }
 }
@@ -398,7 +428,6 @@ mod tests {
 
     use super::*;
     use crate::web::list_filters::JobsQuery;
-    use crate::web::texts::Language;
 
     const BOTH_WAYS: Ways = Ways {
         is_by_password: true,
@@ -416,6 +445,7 @@ mod tests {
             },
             now: Timestamp(0),
             attention: None,
+            history: Kept::Forever,
         }
     }
 
@@ -445,6 +475,7 @@ mod tests {
             (not_found(What::Refusal), 404),
             (not_found(What::Queue), 404),
             (not_found(What::Workflow), 404),
+            (PageError::MessageEmptied, 410),
             (PageError::MethodNotAllowed { allow: "GET, HEAD" }, 405),
             (unknown.into(), 400),
             (QueryError::Unreadable.into(), 400),

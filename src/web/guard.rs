@@ -23,6 +23,7 @@ use chrono_tz::Tz;
 use crate::clock::Timestamp;
 use crate::store::Store;
 use crate::store::records::Attention;
+use crate::store::retention::kept::Kept;
 use crate::web::access::{Access, Login};
 use crate::web::base_path::Outside;
 use crate::web::error::{self, Asked, PageError};
@@ -111,6 +112,7 @@ pub async fn guard(
         viewer: Viewer::of(request.request(), zone),
         now: state.map_or(Timestamp(0), |state| state.clock.now()),
         attention: None,
+        history: state.map_or(Kept::Forever, |state| state.retention.history),
     };
 
     // Before anything is read, so that a page is never taken for newer than it is.

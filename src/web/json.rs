@@ -297,7 +297,8 @@ impl RunJson {
 struct DeliveryJson {
     #[serde(flatten)]
     delivery: DeliveryRecord,
-    request: RequestJson,
+    /// Absent, like the message, once age has emptied the delivery.
+    request: Option<RequestJson>,
     /// The message if it is UTF-8.
     message: Option<String>,
     /// The message if it is not.
@@ -307,10 +308,15 @@ struct DeliveryJson {
 
 impl DeliveryJson {
     fn of(detail: DeliveryDetail) -> DeliveryJson {
-        let (message, message_base64) = text_or_base64(detail.message);
+        let request = detail.push.as_ref();
+        let request = request.map(|push| RequestJson::of(&push.capture));
+        let (message, message_base64) = match detail.push {
+            Some(push) => text_or_base64(push.message),
+            None => (None, None),
+        };
         DeliveryJson {
             delivery: detail.delivery,
-            request: RequestJson::of(&detail.capture),
+            request,
             message,
             message_base64,
             event_records: detail.events,

@@ -80,6 +80,8 @@ pub enum Expected {
     WindowAlone,
     /// A time before the window's end.
     WindowFrom,
+    /// How long to keep messages or history.
+    Kept,
     OneOf(Choice),
 }
 

@@ -94,7 +94,7 @@ pub fn schemas() -> Value {
     let records = "event_records:Event* delivery_records:Delivery*";
     add("JobDetail", &format!("{JOB} {records}"));
     add("RunDetail", &format!("{RUN} {records}"));
-    let parts = "request:Request message:text? message_base64:text? event_records:Event*";
+    let parts = "request:Request? message:text? message_base64:text? event_records:Event*";
     add("DeliveryDetail", &format!("{DELIVERY} {parts}"));
     add(
         "HeldDetail",

@@ -11,6 +11,7 @@ use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::notification::source::Source;
 use crate::store::Store;
+use crate::store::retention::kept::Retention;
 use crate::web::access::Access;
 use crate::web::base_path::BasePath;
 use crate::web::downloads::Downloads;
@@ -37,6 +38,8 @@ pub struct AppState {
     pub setup: Setup,
     pub syncs: SyncLook,
     pub clock: Clock,
+    /// How long things are kept.
+    pub retention: Retention,
     /// The URL to register in the SMQ console, with the secret path.
     pub endpoint: String,
     /// The host in it is configured, and not only what this machine calls itself.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 
-use mpsink::app::{App, Bounds, Facts};
+use mpsink::app::bounds::Bounds;
+use mpsink::app::{App, Facts};
 use mpsink::clock::{Clock, Timestamp};
 use mpsink::config::{Config, Flags};
 use mpsink::notification::Format;

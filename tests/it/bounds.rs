@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use mpsink::app::Bounds;
+use mpsink::app::bounds::Bounds;
 use mpsink::notification::Format;
 use rusqlite::{Connection as Database, TransactionBehavior};
 

@@ -1,6 +1,6 @@
 //! Downloads that end before they are whole, by whichever side.
 
-use mpsink::app::Bounds;
+use mpsink::app::bounds::Bounds;
 use mpsink::notification::Format;
 use rusqlite::Connection as Database;
 

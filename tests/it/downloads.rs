@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
-use mpsink::app::Bounds;
+use mpsink::app::bounds::Bounds;
 use mpsink::notification::Format;
 use rusqlite::Connection as Database;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mpsink::app::Bounds;
+use mpsink::app::bounds::Bounds;
 use mpsink::health::{DISK_FREE_LOW, DISK_FREE_MIN};
 use mpsink::notification::Format;
 use mpsink::store::options::FreeDisk;

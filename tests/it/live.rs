@@ -3,7 +3,7 @@
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mpsink::app::Bounds;
+use mpsink::app::bounds::Bounds;
 use mpsink::notification::Format;
 use mpsink::web::live::LiveOptions;
 use scraper::{Html, Selector};

@@ -78,6 +78,8 @@ mod outcomes;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod prune;
+#[cfg(test)]
 mod rebuild;
 #[cfg(test)]
 mod receiver;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mpsink::app::Bounds;
+use mpsink::app::bounds::Bounds;
 use mpsink::metrics::Metrics;
 use mpsink::notification::Format;
 use mpsink::store::lock;

@@ -16,13 +16,28 @@ CREATE TABLE total (
 INSERT INTO total (name, value) VALUES
   ('held_rows', 0), ('held_bytes', 0), ('refusal_bytes', 0), ('strays', 0);
 
+-- How far age has taken things away; one row. See retention/.
+CREATE TABLE retained (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  -- No delivery that was received before has its message.
+  messages_from INTEGER NOT NULL,
+  -- What was received before may have been here and be forgotten.
+  history_from INTEGER NOT NULL,
+  -- Roll-ups that begin before hold more than their rows say.
+  sums_from INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO retained (id, messages_from, history_from, sums_from)
+VALUES (1, -9223372036854775808, -9223372036854775808, -9223372036854775808);
+
 CREATE TABLE source (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
   -- The path with a random token, of a source that was configured without one.
   generated_path TEXT,
   -- The numbers of its first and its newest delivery; kept here, since no index of deliveries by
-  -- source is worth its room for that. NULL before the first.
+  -- source is worth its room for that. NULL before the first. Age may have taken the first, never
+  -- the newest.
   first_delivery INTEGER,
   newest_delivery INTEGER
 ) STRICT;

@@ -7,7 +7,6 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 use crate::envelope;
 use crate::notification::Format;
 use crate::notification::capture::{self, Capture};
-use crate::notification::delivery::Headers;
 use crate::notification::source::SourceId;
 use crate::store::cells::Cells;
 use crate::store::filters::{DeliveryFilter, DeliveryOnly};
@@ -15,7 +14,7 @@ use crate::store::lane_records::Counted;
 use crate::store::readers::query::{Index, Lead, Query, Shape};
 use crate::store::readers::{events, listing};
 use crate::store::records::{
-    DeliveryDetail, DeliveryRecord, EventRecord, Listing, Page, PageKey, RowId,
+    DeliveryDetail, DeliveryRecord, EventRecord, KeptMessage, Listing, Page, PageKey, RowId,
 };
 use crate::store::scan_records::{Scanned, Stretch};
 use crate::store::values::{read_time, unreadable};
@@ -117,11 +116,9 @@ pub(super) fn find(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<D
     let Some(delivery) = one(tx, id)? else {
         return Ok(None);
     };
-    let (capture, message) = capture_and_message(tx, id)?;
     Ok(Some(DeliveryDetail {
         delivery,
-        capture,
-        message,
+        push: kept_message(tx, id)?,
         events: events::of_delivery(tx, id)?,
     }))
 }
@@ -144,8 +141,8 @@ pub(super) fn one(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<De
     select.query_row([id], record).optional()
 }
 
-/// Reads the push back, and the message out of its body. Both are empty once age has emptied them.
-fn capture_and_message(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<(Capture, Vec<u8>)> {
+/// Reads the push back, and the message out of its body; `None` once age has emptied it.
+fn kept_message(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<KeptMessage>> {
     let mut select = tx.prepare_cached(SELECT_CAPTURE)?;
     let kept = select.query_row([id], |row| {
         let capture = read_capture(row)?;
@@ -153,17 +150,10 @@ fn capture_and_message(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<(Cap
         let delivery = capture
             .clone()
             .into_delivery(source, read_time(row, "received_at")?);
-        Ok((capture, envelope::parse(&delivery).message))
+        let message = envelope::parse(&delivery).message;
+        Ok(KeptMessage { capture, message })
     });
-    Ok(kept.optional()?.unwrap_or_else(|| {
-        let empty = Capture {
-            method: "POST".to_owned(),
-            target: String::new(),
-            headers: Headers::default(),
-            body: None,
-        };
-        (empty, Vec::new())
-    }))
+    kept.optional()
 }
 
 /// Reads the columns `head` and `body`.
@@ -256,8 +246,7 @@ mod tests {
         emptied.recv().unwrap().unwrap();
         let detail = test.store.find_delivery(1).unwrap().unwrap();
         assert_eq!(detail.delivery.message_id.as_deref(), Some("a"));
-        assert_eq!(detail.capture.body, None);
-        assert!(detail.message.is_empty());
+        assert_eq!(detail.push, None);
         assert_eq!(detail.events.len(), 1);
     }
 

@@ -11,7 +11,8 @@ use rusqlite::{Row, Transaction, params};
 
 use crate::clock::{Timestamp, Window};
 use crate::store::lane_records::{Durations, Ended, LaneKey, Slot};
-use crate::store::rollups::{BUCKETS, oldest_minute, unpack};
+use crate::store::rollup_sums::BUCKETS;
+use crate::store::rollups::{oldest_minute, unpack};
 use crate::store::values::unreadable;
 
 pub(super) const MINUTE_MS: i64 = 60_000;

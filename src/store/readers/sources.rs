@@ -63,10 +63,11 @@ pub(super) fn records(tx: &Transaction<'_>) -> rusqlite::Result<Vec<SourceRecord
                 is_pinned: row.get(1)?,
             })
         })?;
+        let newest = delivery(tx, newest)?;
         records.push(SourceRecord {
             id: SourceId(source),
-            first: delivery(tx, first)?,
-            newest: delivery(tx, newest)?,
+            first: delivery(tx, first)?.or_else(|| newest.clone()),
+            newest,
             owners: owners.collect::<rusqlite::Result<_>>()?,
         });
     }

@@ -5,6 +5,8 @@
 //! pushes go on, and no chart is ever empty. Only a bucket that is wrong and that a push empties just
 //! then may keep a fault; another rebuild finds it.
 //!
+//! Roll-ups from before what age has taken are left as they are: their rows are gone.
+//!
 //! Deliberately not bounded: what is held in memory, some 400 bytes for each minute of the last 8
 //! days and each hour of history in which something ended, by queue, type and state.
 
@@ -12,7 +14,7 @@ use rusqlite::{Row, Transaction};
 
 use crate::clock::Timestamp;
 use crate::store::rollups::{self, Deltas};
-use crate::store::{jobs, runs};
+use crate::store::{jobs, retention, runs};
 
 // What adds nothing is left out, since it may be long.
 const SELECT_JOBS: &str = "
@@ -36,7 +38,7 @@ const SELECT_ACTIVITIES: &str = "
 
 /// Returns what has to be added to the roll-ups.
 pub(super) fn lacking(tx: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<Deltas> {
-    let mut sums = Deltas::kept_at(now);
+    let mut sums = Deltas::kept_at(now, retention::retained(tx)?.sums_from);
     each(tx, SELECT_JOBS, jobs::record, |job| {
         sums.replace(None, rollups::of_job(&job));
     })?;

@@ -5,6 +5,7 @@ use askama::Template;
 
 use crate::store::Store;
 use crate::store::records::{DeliveryDetail, DeliveryRecord, EventRecord};
+use crate::store::retention::kept::Kept;
 use crate::web::error::{PageError, What};
 use crate::web::lists::Given;
 use crate::web::pages::detail::listed;
@@ -23,21 +24,43 @@ pub struct DeliveryPage {
     pub notice: Option<Notice>,
     pub delivery: DeliveryRecord,
     pub events: Vec<EventRecord>,
+    /// `None` once age has emptied it.
+    pub push: Option<PushView>,
+    /// How long messages are kept.
+    pub messages: Kept,
+}
+
+/// A push with its message.
+pub struct PushView {
     pub request: RequestView,
     pub message: Shown,
 }
 
 impl DeliveryPage {
     /// Makes the page of `detail`.
-    pub fn of(frame: Frame, notice: Option<Notice>, detail: DeliveryDetail) -> DeliveryPage {
+    pub fn of(
+        frame: Frame,
+        notice: Option<Notice>,
+        detail: DeliveryDetail,
+        messages: Kept,
+    ) -> DeliveryPage {
         DeliveryPage {
             frame,
             notice,
-            request: RequestView::of(&detail.capture),
-            message: shown(&detail.message),
+            push: detail.push.map(|push| PushView {
+                request: RequestView::of(&push.capture),
+                message: shown(&push.message),
+            }),
+            messages,
             delivery: detail.delivery,
             events: detail.events,
         }
+    }
+
+    /// Says that the message is gone, and by what setting if that is so now.
+    fn emptied(&self) -> String {
+        let kept_for = self.messages.ms().map(|ms| self.frame.duration(&ms));
+        (self.texts().emptied)(kept_for.as_deref())
     }
 
     fn listed_events(&self) -> &[EventRecord] {
@@ -76,5 +99,7 @@ pub async fn show(
         frame.texts.words.heads.delivery, detail.delivery.id
     );
     let json = format!("/deliveries/{}.json", detail.delivery.id);
-    respond(&DeliveryPage::of(frame.with_json(json), notice, detail))
+    let messages = state.retention.messages;
+    let page = DeliveryPage::of(frame.with_json(json), notice, detail, messages);
+    respond(&page)
 }

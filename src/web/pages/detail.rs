@@ -103,7 +103,9 @@ impl MessageBudget {
             let Some(detail) = store.find_delivery(id)? else {
                 continue;
             };
-            let shown = shown(&detail.message).cut(self.bytes);
+            // Age may have emptied it; its own page says so.
+            let Some(push) = detail.push else { continue };
+            let shown = shown(&push.message).cut(self.bytes);
             self.bytes = self.bytes.saturating_sub(shown.text.len());
             views.push(MessageView {
                 delivery: id,

@@ -15,8 +15,8 @@ use crate::store::completeness_records::{ArrivalCounts, Named, NamedKind};
 use crate::store::lifetimes::Ending;
 use crate::store::records::{
     ActivityRecord, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord, JobDetail,
-    JobRecord, RefusalDetail, RefusalRecord, RunDetail, RunOutcome, RunRecord, TimeSource,
-    WorkflowName,
+    JobRecord, KeptMessage, RefusalDetail, RefusalRecord, RunDetail, RunOutcome, RunRecord,
+    TimeSource, WorkflowName,
 };
 use crate::web::completeness::gaps::Gap;
 use crate::web::completeness::rows::Row;
@@ -241,8 +241,10 @@ pub(crate) fn found_job() -> Found {
 pub(crate) fn delivery_detail() -> DeliveryDetail {
     DeliveryDetail {
         delivery: delivery(),
-        capture: capture(),
-        message: NASTY.as_bytes().to_vec(),
+        push: Some(KeptMessage {
+            capture: capture(),
+            message: NASTY.as_bytes().to_vec(),
+        }),
         events: events(),
     }
 }

@@ -13,7 +13,10 @@ use crate::store::filters::{
     ActivityFilter, DeliveryFilter, EventFilter, HeldFilter, JobFilter, RefusalFilter, RunFilter,
 };
 use crate::store::lane_records::{Counted, Overview};
-use crate::store::records::{Attention, HeldRecord, RefusalCount, RunDetail, StrayRecord};
+use crate::store::records::{
+    Attention, DeliveryDetail, HeldRecord, RefusalCount, RunDetail, StrayRecord,
+};
+use crate::store::retention::kept::Kept;
 use crate::web::connection::{
     AllowedBy, Connection, EndpointTrouble, HeldKind, OwnerState, Progress, SourceState, Strays,
 };
@@ -205,7 +208,12 @@ fn pages() -> Vec<(&'static str, String)> {
         detail: NASTY.to_owned(),
         list: Some("/x".to_owned()),
     };
-    let delivery = DeliveryPage::of(frame(), notice, samples::delivery_detail());
+    let delivery = DeliveryPage::of(frame(), notice, samples::delivery_detail(), Kept::Forever);
+    let gone = DeliveryDetail {
+        push: None,
+        ..samples::delivery_detail()
+    };
+    let emptied = DeliveryPage::of(frame(), None, gone, Kept::For(90 * 86_400_000));
     let held = HeldPage::of(frame(), notice, found);
     let refusal = RefusalPage::of(frame(), samples::refusal_detail());
     let run = run_page(vec![samples::run_detail(), samples::run_detail()]);
@@ -224,6 +232,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("job", job.render().unwrap()),
         ("run", run),
         ("delivery", delivery.render().unwrap()),
+        ("delivery, emptied", emptied.render().unwrap()),
         ("held", held.render().unwrap()),
         ("refusal", refusal.render().unwrap()),
         ("trouble", trouble.render().unwrap()),

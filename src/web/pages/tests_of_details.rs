@@ -5,6 +5,7 @@ use scraper::{Html, Selector};
 
 use crate::notification::event::JobState;
 use crate::store::records::{ActivityRecord, DeliveryRecord, EventRecord, RunDetail};
+use crate::store::retention::kept::Kept;
 use crate::web::pages::Frame;
 use crate::web::pages::delivery::DeliveryPage;
 use crate::web::pages::detail::{LISTED_MAX, MessageView};
@@ -136,7 +137,7 @@ fn details_are_chinese_for_those_who_read_chinese() {
         chinese(),
         vec![(samples::run_detail(), samples::messages())],
     );
-    let delivery = DeliveryPage::of(chinese(), None, samples::delivery_detail());
+    let delivery = DeliveryPage::of(chinese(), None, samples::delivery_detail(), Kept::Forever);
     let pages = [
         job.render().unwrap(),
         run.render().unwrap(),

@@ -71,6 +71,8 @@ pub struct KindTexts {
 pub struct DeliveryTexts {
     pub not_understood: &'static str,
     pub kept_whole: &'static str,
+    /// The message is gone; messages are kept for so long, if not for ever by now.
+    pub emptied: fn(Option<&str>) -> String,
     pub differs: &'static str,
     pub md5_mismatch: &'static str,
     pub after_published: fn(&str) -> String,
@@ -166,6 +168,17 @@ impl DetailTexts {
         delivery: DeliveryTexts {
             not_understood: "Not understood.",
             kept_whole: "The message is kept whole.",
+            emptied: |kept_for| {
+                let gone = "The message and the request are not kept any more; what was read from \
+                            them stands above.";
+                match kept_for {
+                    Some(time) => format!(
+                        "{gone} Messages are kept for {time} after they came: retention.messages in \
+                         the configuration."
+                    ),
+                    None => gone.to_owned(),
+                }
+            },
             differs: "The same message id came again with another message. The first is the one \
                       kept here.",
             md5_mismatch: "The envelope’s MessageMD5 is not that of the message in it.",
@@ -247,6 +260,15 @@ impl DetailTexts {
         delivery: DeliveryTexts {
             not_understood: "无法识别。",
             kept_whole: "消息已完整保存。",
+            emptied: |kept_for| {
+                let gone = "消息和请求已不再保存；从中读出的内容见上方。";
+                match kept_for {
+                    Some(time) => {
+                        format!("{gone}消息在收到后保存 {time}：见配置中的 retention.messages。")
+                    }
+                    None => gone.to_owned(),
+                }
+            },
             differs: "同一消息 ID 再次到达，但内容不同。此处保存的是第一次的内容。",
             md5_mismatch: "通知中的 MessageMD5 与消息内容不符。",
             after_published: |duration| format!("发布后 {duration}"),

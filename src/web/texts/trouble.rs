@@ -16,6 +16,8 @@ pub struct TroubleTexts {
     pub title: fn(&PageError) -> &'static str,
     /// One or more whole sentences.
     pub detail: fn(&PageError) -> String,
+    /// Behind the detail of what is not there: history is kept for so long.
+    pub forgotten: fn(&str) -> String,
     pub status: fn(u16) -> String,
     pub to_overview: &'static str,
     pub to_list: &'static str,
@@ -25,6 +27,12 @@ impl TroubleTexts {
     pub const ENGLISH: TroubleTexts = TroubleTexts {
         title: english_title,
         detail: english_detail,
+        forgotten: |kept_for| {
+            format!(
+                " Or it is older than {kept_for} and has been forgotten: retention.history in the \
+                 configuration."
+            )
+        },
         status: |status| format!("Status {status}."),
         to_overview: "To the overview",
         to_list: "Show the list without filters",
@@ -33,6 +41,9 @@ impl TroubleTexts {
     pub const CHINESE: TroubleTexts = TroubleTexts {
         title: chinese_title,
         detail: chinese_detail,
+        forgotten: |kept_for| {
+            format!("也可能已超过 {kept_for} 而被清除：见配置中的 retention.history。")
+        },
         status: |status| format!("状态码 {status}。"),
         to_overview: "回到总览",
         to_list: "显示不带筛选条件的列表",
@@ -50,6 +61,7 @@ fn english_title(error: &PageError) -> &'static str {
     match error {
         PageError::NoSuchPage => "No such page",
         PageError::NotFound { .. } => "Not found",
+        PageError::MessageEmptied => "Not kept any more",
         PageError::MethodNotAllowed { .. } => "Wrong method",
         PageError::BadQuery(_) => "The address has a parameter that is not right",
         PageError::Ambiguous { .. } => "Several accounts have this id",
@@ -74,6 +86,7 @@ fn chinese_title(error: &PageError) -> &'static str {
     match error {
         PageError::NoSuchPage => "没有这个页面",
         PageError::NotFound { .. } => "未找到",
+        PageError::MessageEmptied => "已不再保存",
         PageError::MethodNotAllowed { .. } => "请求方法不对",
         PageError::BadQuery(_) => "网址中有参数不正确",
         PageError::Ambiguous { .. } => "多个账号有相同的 ID",
@@ -140,6 +153,10 @@ fn english_detail(error: &PageError) -> String {
         PageError::WrongKey => {
             "The key is not that of this server. Each start makes a new one, which the lock \
              file beside the database holds."
+        }
+        PageError::MessageEmptied => {
+            "The push was emptied when it became as old as retention.messages in the configuration \
+             says. What was read from it is kept."
         }
         PageError::RebuildUnderWay => {
             "A rebuild is under way, and there is only one at a time. Wait for its end, then \
@@ -215,6 +232,9 @@ fn chinese_detail(error: &PageError) -> String {
         }
         PageError::WrongKey => {
             "密钥不是本服务器的。每次启动都会生成新密钥，保存在数据库旁的锁文件中。"
+        }
+        PageError::MessageEmptied => {
+            "该推送的内容已按配置中的 retention.messages 到期清空；从中读出的内容仍保留。"
         }
         PageError::RebuildUnderWay => {
             "重建正在进行，同一时间只能有一个。请等它结束，如仍需要再重新发起。"
@@ -414,6 +434,9 @@ fn english_expected(expected: Expected) -> String {
         Expected::Window => "1h, 6h, 24h, 7d or 30d",
         Expected::WindowAlone => "left out where `from` or `to` is given",
         Expected::WindowFrom => "a time before now, or before `to`",
+        Expected::Kept => {
+            "a time such as 90d or 1y, at least 1d for messages and 7d for history, or forever"
+        }
         Expected::OneOf(choice) => return words_text(choice, " or ", ", "),
     };
     text.to_owned()
@@ -434,6 +457,7 @@ fn chinese_expected(expected: Expected) -> String {
         Expected::Window => " 1h、6h、24h、7d 或 30d",
         Expected::WindowAlone => "空：已给出 from 或 to 时不能再写",
         Expected::WindowFrom => "早于现在（或早于 to）的时间",
+        Expected::Kept => " 90d、1y 之类的时长（消息至少 1d，历史至少 7d）或 forever",
         Expected::OneOf(choice) => return format!(" {}", words_text(choice, " 或 ", "、")),
     };
     text.to_owned()

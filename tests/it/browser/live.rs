@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mpsink::app::Bounds;
+use mpsink::app::bounds::Bounds;
 use mpsink::notification::Format;
 
 use crate::app::{TestApp, job_message};

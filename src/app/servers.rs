@@ -1,0 +1,115 @@
+//! The HTTP servers: one for each listener, or one for both.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+
+use crate::app::ending::{Connections, last_answer};
+use crate::web::dashboard;
+use crate::web::peer::Peer;
+use crate::web::receiver;
+use crate::web::state::AppState;
+
+/// Threads that serve each listener. One writer thread is behind them all, so more would only wait.
+const WORKERS: usize = 2;
+
+/// Connections to each listener at once; beyond it new ones wait in the kernel's queue. SMQ opens
+/// few. With both listeners it stays below 1,024, the usual bound on open files, and a stranger who
+/// fills them all with heads of 128 KiB takes 64 MiB. One of the dashboard is kept twice (`peer.rs`), so
+/// there are half as many if it has a listener for itself.
+const CONNECTIONS_MAX: usize = 480;
+
+/// How long a request's head may take to come.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long requests under way may take to end when the server stops. With the second before it
+/// (`ending.rs`) and what the writer needs after it, below the 5 s that SMQ and process managers wait,
+/// also on a busy machine.
+const STOP_TIMEOUT_S: u64 = 2;
+
+/// What serves, and whom.
+pub(super) struct Servers {
+    pub(super) receiver: Server,
+    /// The receiver's.
+    pub(super) connections: Arc<Connections>,
+    /// `None` if both have one address.
+    pub(super) dashboard: Option<Server>,
+}
+
+/// What one listener serves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Receiver,
+    Dashboard,
+    /// Both were given the same address.
+    Both,
+}
+
+/// Makes them, bound and not yet serving.
+pub(super) fn servers(
+    state: &web::Data<AppState>,
+    receiver_listener: TcpListener,
+    dashboard_listener: Option<TcpListener>,
+) -> io::Result<Servers> {
+    let role = match dashboard_listener {
+        None => Role::Both,
+        Some(_) => Role::Receiver,
+    };
+    let connections = Connections::none();
+    let dashboard = dashboard_listener
+        .map(|listener| server(state, listener, Role::Dashboard, &Connections::none()))
+        .transpose()?;
+    Ok(Servers {
+        receiver: server(state, receiver_listener, role, &connections)?,
+        connections,
+        dashboard,
+    })
+}
+
+fn server(
+    state: &web::Data<AppState>,
+    listener: TcpListener,
+    role: Role,
+    connections: &Arc<Connections>,
+) -> io::Result<Server> {
+    let state = state.clone();
+    let (counted, ended) = (Arc::clone(connections), Arc::clone(connections));
+    let connections_max = match role {
+        Role::Receiver | Role::Both => CONNECTIONS_MAX,
+        Role::Dashboard => CONNECTIONS_MAX / 2,
+    };
+    let server = HttpServer::new(move || {
+        let app = App::new()
+            .app_data(state.clone())
+            .app_data(web::Data::from(Arc::clone(&ended)))
+            .wrap(from_fn(last_answer));
+        match role {
+            Role::Receiver => app.default_service(web::to(receiver::receive)),
+            Role::Dashboard => app.service(dashboard::scope()),
+            // The receiver first, so that no page can stand where a source's path is.
+            Role::Both => app
+                .service(receiver::scope(state.clone()))
+                .service(dashboard::scope()),
+        }
+    });
+    let server = server
+        .on_connect(move |connection, data| {
+            data.insert(counted.count());
+            if role != Role::Receiver {
+                Peer::keep(connection, data);
+            }
+        })
+        .disable_signals()
+        .workers(WORKERS)
+        .max_connections(connections_max / WORKERS)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(STOP_TIMEOUT_S)
+        // A viewer who leaves is noticed at once. A sender may say that nothing more comes.
+        .h1_allow_half_closed(role != Role::Dashboard);
+    Ok(server.listen(listener)?.run())
+}

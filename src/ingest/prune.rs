@@ -1,0 +1,173 @@
+//! `mpsink prune`, and what the server does by itself each hour: age takes things away, piece by piece,
+//! through the same writer as the pushes.
+//!
+//! One piece is in the inbox at a time, so a push waits for one piece at most, and behind each there is
+//! a rest as long as it took, so that pushes have the disk for half of the time. It may be left at any
+//! piece and begun again: what is gone is gone, and the next run goes on behind it. Only one goes on at
+//! a time; a rebuild or an import may go on beside it, since each piece leaves rows that are what their
+//! events say.
+//!
+//! **Architecture invariant:** by itself the server counts ages from no later than a week after the
+//! newest delivery, so that a clock that has jumped ahead takes little: a push is let in only while the
+//! clock agrees with the sender's. A person is believed.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, sleep};
+
+use crate::clock::{Clock, Timestamp};
+use crate::ingest::Ingest;
+use crate::ingest::rebuild::{patiently, read_patiently};
+use crate::store::Store;
+use crate::store::errors::{ReadError, WriteError};
+use crate::store::retention::kept::Retention;
+use crate::store::retention::{Horizons, Piece, Reached, Step, Taken};
+
+/// How far beyond the newest delivery the server believes its clock: a week of silence is not rare, and
+/// a week more or less of months of history is no loss.
+const SILENCE_BELIEVED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// The longest rest behind a piece: a piece that waited long was not at work for all of that.
+const REST_MAX: Duration = Duration::from_millis(100);
+
+/// A prune that may begin: there is no other one.
+pub struct Prune {
+    store: Store,
+    clock: Clock,
+    /// Given back when this is dropped.
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+/// What a prune is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct PruneOrder {
+    pub retention: Retention,
+    /// Nothing is written; only what would go is reported.
+    pub dry_run: bool,
+    /// Nobody looks: the clock is believed only so far.
+    pub is_by_itself: bool,
+}
+
+/// How far a prune has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PruneProgress {
+    pub taken: Taken,
+}
+
+/// What went, or of a dry run would go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PruneReport {
+    pub dry_run: bool,
+    /// Before when messages go; `None` if they stay for ever.
+    pub messages_before: Option<Timestamp>,
+    /// Before when history goes; `None` if it stays for ever.
+    pub history_before: Option<Timestamp>,
+    pub taken: Taken,
+    /// When the oldest delivery was received that is here at the end.
+    pub oldest_at: Option<Timestamp>,
+    pub duration_ms: u64,
+}
+
+/// Why a prune did not come to its end. What is gone by then is gone, and it can be begun again.
+#[derive(Debug, Error)]
+pub enum PruneError {
+    #[error("nobody is waiting for the prune any more")]
+    Left,
+    #[error("cannot read what is kept")]
+    Read(#[from] ReadError),
+    #[error("cannot take away what is old")]
+    Write(#[from] WriteError),
+}
+
+impl Ingest {
+    /// Waits for the turn of the one prune that there may be at a time.
+    pub async fn begin_prune(&self) -> Prune {
+        let turn = Arc::clone(&self.pruning).lock_owned().await;
+        Prune {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            _turn: Some(turn),
+        }
+    }
+}
+
+impl Prune {
+    /// A prune of a store that no server serves.
+    pub fn alone(store: Store, clock: Clock) -> Prune {
+        Prune {
+            store,
+            clock,
+            _turn: None,
+        }
+    }
+
+    /// Runs to the end. `progress` is told of each piece, and may break off behind it.
+    pub async fn run(
+        self,
+        order: PruneOrder,
+        mut progress: impl FnMut(&PruneProgress) -> ControlFlow<()>,
+    ) -> Result<PruneReport, PruneError> {
+        let began = Instant::now();
+        let horizons = order.retention.horizons(self.now(order).await?);
+        let mut taken = Taken::default();
+        for step in Step::ALL {
+            let mut after = None;
+            loop {
+                let piece = if order.dry_run {
+                    let find = move |store: &Store| store.find_to_prune(step, horizons, after);
+                    read_patiently(&self.store, find).await?
+                } else {
+                    self.take(step, horizons, after).await?
+                };
+                taken.add(piece.taken);
+                after = piece.next;
+                if after.is_none() {
+                    break;
+                }
+                if progress(&PruneProgress { taken }).is_break() {
+                    return Err(PruneError::Left);
+                }
+            }
+        }
+        let bounds = read_patiently(&self.store, Store::received_bounds).await?;
+        let Horizons { messages, history } = horizons;
+        Ok(PruneReport {
+            dry_run: order.dry_run,
+            messages_before: messages,
+            history_before: history,
+            taken,
+            oldest_at: bounds.map(|(oldest, _)| oldest),
+            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    async fn take(
+        &self,
+        step: Step,
+        horizons: Horizons,
+        after: Option<Reached>,
+    ) -> Result<Piece, WriteError> {
+        let began = Instant::now();
+        let piece = patiently(async || self.store.prune(step, horizons, after).await).await?;
+        if piece.next.is_some() {
+            sleep(began.elapsed().min(REST_MAX)).await;
+        }
+        Ok(piece)
+    }
+
+    /// Returns from when ages are counted.
+    async fn now(&self, order: PruneOrder) -> Result<Timestamp, PruneError> {
+        let now = self.clock.now();
+        if !order.is_by_itself {
+            return Ok(now);
+        }
+        let bounds = read_patiently(&self.store, Store::received_bounds).await?;
+        let believed = bounds.map(|(_, newest)| newest.plus_ms(SILENCE_BELIEVED_MS));
+        Ok(believed.map_or(now, |believed| now.min(believed)))
+    }
+}

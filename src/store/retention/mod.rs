@@ -1,0 +1,292 @@
+//! What age takes away: messages by one time, history by another, in small pieces beside the pushes.
+//!
+//! The caller walks four steps, each by key and in its own order ([`Step::ALL`]), a piece at a time
+//! ([`Store::prune`]), and is told behind which row the next piece begins. Messages come first
+//! (`emptying.rs`): head and body of a delivery go, its row, key and hash stay. Then history
+//! (`forgetting.rs`): jobs and runs go whole, with their events, words and deliveries.
+//!
+//! Roll-ups are never touched, and are no longer the sums of their rows then. The table `retained`
+//! keeps from when on they are, so that a rebuild compares no others (`rebuild/sums.rs`); and what
+//! was received before what is forgotten is not imported, since its roll-ups would count twice.
+//! Queues and workflows stay as well: the roll-ups are theirs, and there are few.
+//!
+//! Deliberately not here: held pushes, which wait for a person however old they are, refused ones,
+//! which have a bound of their own, and minutes of roll-ups, which go as new ones come.
+//!
+//! A dry piece ([`Store::find_to_prune`]) is a reading that goes the same way: what it finds is what a
+//! piece would take.
+//!
+//! **Architecture invariant:** a piece is one command in the inbox among others, bounded in rows,
+//! bytes and time, so that a push never waits behind more than one of them. What hangs together goes
+//! in one piece even so: one run is folded as a whole, too.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{Row, Transaction};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::store::Store;
+use crate::store::errors::{ReadError, WriteError};
+use crate::store::inbox::How;
+use crate::store::records::RowId;
+use crate::store::values::read_time;
+
+pub mod kept;
+
+mod emptying;
+mod forgetting;
+
+/// The most rows that a piece looks at.
+pub(super) const PIECE_ROWS_MAX: i64 = 100;
+
+/// Bytes of heads and bodies, and events, after which a piece takes nothing further: some
+/// milliseconds of the writer's time.
+pub(super) const PIECE_BYTES_MAX: u64 = 256 * 1024;
+pub(super) const PIECE_EVENTS_MAX: u64 = 100;
+
+/// How long a piece goes on: a tenth of what a push may wait. A cold disk may take as long for a few
+/// rows as a warm one for a thousand.
+const PIECE_TIME_MAX: Duration = Duration::from_millis(50);
+
+const SELECT_RETAINED: &str = "
+    SELECT messages_from, history_from, sums_from FROM retained WHERE id = 1";
+
+const SELECT_BOUNDS: &str = "
+    SELECT (SELECT MIN(received_at) FROM delivery) AS oldest,
+      (SELECT MAX(received_at) FROM delivery) AS newest";
+
+/// Before which times things go; `None`: they stay for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Horizons {
+    /// What was received before loses its message.
+    pub messages: Option<Timestamp>,
+    /// What was received and happened before is forgotten.
+    pub history: Option<Timestamp>,
+}
+
+/// The walks, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Deliveries lose their messages.
+    Messages,
+    /// Runs are forgotten, with their jobs.
+    Runs,
+    /// Jobs are forgotten that have no run.
+    Jobs,
+    /// Deliveries are forgotten that were not understood.
+    Unrecognized,
+}
+
+impl Step {
+    pub const ALL: [Step; 4] = [Step::Messages, Step::Runs, Step::Jobs, Step::Unrecognized];
+}
+
+/// The last row of a walk that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// By what the walk goes: when a delivery was received, or the last event of a job or run was.
+    pub at: Timestamp,
+    pub id: RowId,
+}
+
+/// What age took, or would take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Deliveries that lost their message and stay.
+    pub emptied: u64,
+    /// Deliveries that are forgotten.
+    pub deliveries: u64,
+    pub events: u64,
+    pub jobs: u64,
+    pub runs: u64,
+    pub activities: u64,
+    /// Bytes of heads and bodies, of both kinds of deliveries.
+    pub bytes: u64,
+}
+
+/// What came of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub taken: Taken,
+    /// Behind which row the walk goes on; `None` at its end.
+    pub next: Option<Reached>,
+}
+
+/// What the database says of itself; the least time where nothing has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retained {
+    /// No delivery that was received before has its message.
+    pub messages_from: Timestamp,
+    /// What was received before may have been here and be forgotten.
+    pub history_from: Timestamp,
+    /// Roll-ups that begin before hold more than their rows say.
+    pub sums_from: Timestamp,
+}
+
+/// What a piece goes by.
+#[derive(Clone, Copy)]
+struct Asked {
+    step: Step,
+    horizons: Horizons,
+    after: Option<Reached>,
+}
+
+impl Taken {
+    pub fn add(&mut self, other: Taken) {
+        self.emptied += other.emptied;
+        self.deliveries += other.deliveries;
+        self.events += other.events;
+        self.jobs += other.jobs;
+        self.runs += other.runs;
+        self.activities += other.activities;
+        self.bytes += other.bytes;
+    }
+}
+
+impl Piece {
+    /// Nothing is there to go.
+    const END: Piece = Piece {
+        taken: Taken {
+            emptied: 0,
+            deliveries: 0,
+            events: 0,
+            jobs: 0,
+            runs: 0,
+            activities: 0,
+            bytes: 0,
+        },
+        next: None,
+    };
+}
+
+impl Reached {
+    /// Before every row.
+    const START: Reached = Reached {
+        at: Timestamp(i64::MIN),
+        id: 0,
+    };
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Reached> {
+        Ok(Reached {
+            at: read_time(row, "at")?,
+            id: row.get("id")?,
+        })
+    }
+}
+
+/// Taking away; `ingest::prune` is the one caller.
+impl Store {
+    /// Takes the next piece of a step away. Horizons of `None` take nothing.
+    pub async fn prune(
+        &self,
+        step: Step,
+        horizons: Horizons,
+        after: Option<Reached>,
+    ) -> Result<Piece, WriteError> {
+        let asked = Asked {
+            step,
+            horizons,
+            after,
+        };
+        let prune = How::Settled(|tx, _, asked| piece(tx, *asked, Mode::Take).map(Ok));
+        self.ask_and_wait(0, asked, prune).await
+    }
+
+    /// Finds what the next piece of a step would take away, and writes nothing.
+    pub fn find_to_prune(
+        &self,
+        step: Step,
+        horizons: Horizons,
+        after: Option<Reached>,
+    ) -> Result<Piece, ReadError> {
+        let asked = Asked {
+            step,
+            horizons,
+            after,
+        };
+        let readers = &self.inner.readers;
+        readers.read(|tx| piece(tx, asked, Mode::Find))
+    }
+
+    pub fn retained(&self) -> Result<Retained, ReadError> {
+        self.inner.readers.read(retained)
+    }
+
+    /// Returns when the oldest delivery that is here was received, and when the newest.
+    pub fn received_bounds(&self) -> Result<Option<(Timestamp, Timestamp)>, ReadError> {
+        self.inner.readers.read(|tx| {
+            let mut select = tx.prepare_cached(SELECT_BOUNDS)?;
+            select.query_row([], |row| {
+                let oldest: Option<i64> = row.get("oldest")?;
+                let newest: Option<i64> = row.get("newest")?;
+                Ok(oldest.map(Timestamp).zip(newest.map(Timestamp)))
+            })
+        })
+    }
+}
+
+/// Whether a piece writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Take,
+    Find,
+}
+
+/// Ends a piece when it has taken long enough.
+struct Pace {
+    until: Instant,
+}
+
+impl Pace {
+    fn begin() -> Pace {
+        Pace {
+            until: Instant::now() + PIECE_TIME_MAX,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
+fn piece(tx: &Transaction<'_>, asked: Asked, mode: Mode) -> rusqlite::Result<Piece> {
+    let Asked {
+        step,
+        horizons,
+        after,
+    } = asked;
+    match (step, horizons.messages, horizons.history) {
+        (Step::Messages, Some(before), _) => emptying::piece(tx, before, after, mode),
+        (Step::Runs | Step::Jobs | Step::Unrecognized, _, Some(before)) => {
+            let forget = forgetting::Forget {
+                step,
+                before,
+                emptied_before: horizons.messages,
+                mode,
+            };
+            forget.piece(tx, after.unwrap_or(Reached::START))
+        }
+        (_, _, _) => Ok(Piece::END),
+    }
+}
+
+pub(super) fn retained(tx: &Transaction<'_>) -> rusqlite::Result<Retained> {
+    let mut select = tx.prepare_cached(SELECT_RETAINED)?;
+    select.query_row([], |row| {
+        Ok(Retained {
+            messages_from: read_time(row, "messages_from")?,
+            history_from: read_time(row, "history_from")?,
+            sums_from: read_time(row, "sums_from")?,
+        })
+    })
+}
+
+/// Notes that a message came in that was received then: imported, or held for long. Were it not for
+/// this, the walk would have passed it.
+pub(super) fn note_message(tx: &Transaction<'_>, received_at: Timestamp) -> rusqlite::Result<()> {
+    emptying::note_message(tx, received_at)
+}
+
+#[cfg(test)]
+mod tests;
