@@ -206,11 +206,7 @@ impl App {
             metrics,
             requests: RequestIds::default(),
             last_look: LastLook::default(),
-            setup: Setup {
-                receiver,
-                dashboard,
-                ..setup(config)
-            },
+            setup: setup(config, receiver, dashboard),
             syncs: SyncLook::default(),
             clock: clock.clone(),
             endpoint: facts.endpoint.clone(),
@@ -329,8 +325,9 @@ fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions
     }
 }
 
-/// Returns what the configuration says, as far as it is judged by `doctor`.
-pub fn setup(config: &Config) -> Setup {
+/// Returns what the configuration says, as far as it is judged by `doctor`, with the addresses that
+/// are listened on.
+pub fn setup(config: &Config, receiver: SocketAddr, dashboard: SocketAddr) -> Setup {
     let sources = config.sources.iter().map(|source| ConfiguredSource {
         name: source.name.clone(),
         paths: source.paths.clone(),
@@ -339,8 +336,8 @@ pub fn setup(config: &Config) -> Setup {
     });
     Setup {
         database: config.database.clone(),
-        receiver: config.receiver_listen,
-        dashboard: config.dashboard_listen,
+        receiver,
+        dashboard,
         // Nobody can log in yet.
         has_login: false,
         public_url: config.public_url.clone(),
