@@ -29,7 +29,6 @@ use crate::app::servers::{Servers, servers};
 use crate::app::sockets::Sockets;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::doctor::Setup;
 use crate::doctor::gather::SyncLook;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
@@ -128,14 +127,7 @@ impl App {
             database_is_new: opened.is_new,
         };
         let control_key = random_hex()?;
-        store
-            .announce(&Running {
-                pid: std::process::id(),
-                endpoint: format!("http://{}{first_path}", reachable(receiver)),
-                dashboard: facts.dashboard_url.clone(),
-                key: control_key.clone(),
-            })
-            .context("cannot write the lock file beside the database")?;
+        announce(&store, &facts, first_path, &control_key)?;
 
         let verifier = Verifier::new(verifier_options(config, clock, &store, &metrics)?)?;
         let ingest = Ingest::new(store.clone(), verifier, &sources, clock.clone())?;
@@ -152,11 +144,7 @@ impl App {
             metrics,
             requests: RequestIds::default(),
             last_look: LastLook::default(),
-            setup: Setup {
-                receiver,
-                dashboard,
-                ..setup(config)
-            },
+            setup: setup(config, receiver, dashboard),
             syncs: SyncLook::default(),
             clock: clock.clone(),
             retention: config.retention,
@@ -246,6 +234,18 @@ pub fn serve(config: &Config, ready: impl FnOnce(&Facts)) -> anyhow::Result<()> 
         ready(&app.facts);
         app.run(stop).await
     })
+}
+
+/// Says in the lock file how commands on this machine reach the server.
+fn announce(store: &Store, facts: &Facts, first_path: &str, key: &str) -> anyhow::Result<()> {
+    let running = Running {
+        pid: std::process::id(),
+        endpoint: format!("http://{}{first_path}", reachable(facts.receiver)),
+        dashboard: facts.dashboard_url.clone(),
+        key: key.to_owned(),
+    };
+    let announced = store.announce(&running);
+    announced.context("cannot write the lock file beside the database")
 }
 
 /// Returns a wish to stop for each SIGINT and SIGTERM from now on.

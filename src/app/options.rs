@@ -75,8 +75,9 @@ pub(super) fn access(
     ))
 }
 
-/// Returns what the configuration says, as far as it is judged by `doctor`.
-pub fn setup(config: &Config) -> Setup {
+/// Returns what the configuration says, as far as it is judged by `doctor`, with the addresses that
+/// are listened on.
+pub fn setup(config: &Config, receiver: SocketAddr, dashboard: SocketAddr) -> Setup {
     let sources = config.sources.iter().map(|source| ConfiguredSource {
         name: source.name.clone(),
         paths: source.paths.clone(),
@@ -85,8 +86,8 @@ pub fn setup(config: &Config) -> Setup {
     });
     Setup {
         database: config.database.clone(),
-        receiver: config.receiver_listen,
-        dashboard: config.dashboard_listen,
+        receiver,
+        dashboard,
         has_login: config.access.has_login(),
         public_url: config.public_url.clone(),
         sources: sources.collect(),

@@ -60,7 +60,7 @@ pub(super) fn run(command: &Doctor) -> anyhow::Result<ExitCode> {
         None => look(&config, Server::None),
     };
     let report = match report {
-        Ok(report) => with_integrity(report, integrity),
+        Ok(report) => with_integrity(report, &integrity),
         // What is damaged may not be readable, and this is then the news.
         Err(_) if integrity.verdict == Verdict::Wrong => only(integrity),
         Err(error) => return Err(error),
@@ -94,7 +94,7 @@ fn ask(running: &Running) -> anyhow::Result<OperationsReport> {
 fn look(config: &Config, server: Server) -> anyhow::Result<OperationsReport> {
     let clock = Clock::system();
     let store = Store::open_reading(&config.database, config.workflows.clone(), clock.clone())?;
-    let setup = setup(config);
+    let setup = setup(config, config.receiver_listen, config.dashboard_listen);
     let syncs = SyncLook::default();
     let facts = gather(&store, &setup, server, None, &syncs, clock.now())
         .with_context(|| format!("cannot read {}", config.database.display()))?;
@@ -110,7 +110,7 @@ fn only(finding: FindingRecord) -> OperationsReport {
 }
 
 /// Puts what this process has found in the place of what the server has not looked at.
-fn with_integrity(report: OperationsReport, integrity: FindingRecord) -> OperationsReport {
+fn with_integrity(report: OperationsReport, integrity: &FindingRecord) -> OperationsReport {
     let findings = report.findings.into_iter();
     let findings: Vec<FindingRecord> = findings
         .map(|finding| match finding.line {
@@ -171,7 +171,7 @@ mod tests {
         };
         let found = "row missing".to_owned();
         let damaged = FindingRecord::of(&judge_integrity(Some(Integrity::Damaged { found })));
-        let report = with_integrity(report, damaged.clone());
+        let report = with_integrity(report, &damaged);
         assert_eq!(report.verdict, Verdict::Wrong);
         assert_eq!(report.findings, [damaged]);
     }

@@ -215,7 +215,7 @@ fn new_pushes(folder: &Path, target: &str, crash: usize, random: &mut ChaCha8Rng
             message,
         };
         let wire = http::wire(&build(&content, target, &signer, now).unwrap());
-        let is_repeated = random.next_u64() % 50 == 0;
+        let is_repeated = random.next_u64().is_multiple_of(50);
         if is_repeated {
             let (told, _) = self::message(crash, number);
             let (message_id, wire) = (message_id.clone(), wire.clone());

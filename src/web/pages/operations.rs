@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::doctor::gather::gather;
 use crate::doctor::judge::{findings, worst};
 use crate::doctor::{Facts, Finding, Line, Server, Verdict};
+use crate::store::Store;
 use crate::web::error::PageError;
 use crate::web::json;
 use crate::web::lists::Given;
@@ -117,7 +118,7 @@ pub async fn show(
 ) -> Result<HttpResponse, PageError> {
     Given::parse(request.query_string(), &[])?;
     let facts = load(&state).await?;
-    let attention = read(&state, |store| store.attention()).await?;
+    let attention = read(&state, Store::attention).await?;
     let frame = Frame::new(&request, &state, Section::Operations, "", attention);
     let frame = Frame {
         title: frame.texts.operations.title.to_owned(),

@@ -47,6 +47,25 @@ pub(crate) fn all_seen() -> Vec<Seen> {
     for fault in [None, Some(NASTY.to_owned())] {
         all.push(Seen::WriterEnded { fault });
     }
+    all.extend(doors());
+    all.extend(disks());
+    all.extend([-6_000, 6_000].map(|off_ms| Seen::Clock { off_ms, at: AT }));
+    for (ending, is_now) in [(Ending::Stopped, false), (Ending::Crashed, true)] {
+        all.push(Seen::Downtime {
+            length_ms: 90_000,
+            from: AT,
+            ending,
+            is_now,
+        });
+    }
+    all.extend(sources());
+    all.extend(certificates());
+    all.extend(integrities());
+    all
+}
+
+fn doors() -> Vec<Seen> {
+    let mut all = Vec::new();
     let address = "0.0.0.0:8080".parse().unwrap();
     for reach in [Reach::ThisMachine, Reach::OneAddress, Reach::EveryAddress] {
         all.push(Seen::Receiver { address, reach });
@@ -62,6 +81,11 @@ pub(crate) fn all_seen() -> Vec<Seen> {
         let url = "https://mps.example.com".to_owned();
         all.push(Seen::PublicUrl { url, kind });
     }
+    all
+}
+
+fn disks() -> Vec<Seen> {
+    let mut all = Vec::new();
     let kind = "ext4".to_owned();
     for nature in [
         Nature::Local,
@@ -79,18 +103,6 @@ pub(crate) fn all_seen() -> Vec<Seen> {
             bytes_a_day: 3_000_000,
         });
     }
-    all.extend([-6_000, 6_000].map(|off_ms| Seen::Clock { off_ms, at: AT }));
-    for (ending, is_now) in [(Ending::Stopped, false), (Ending::Crashed, true)] {
-        all.push(Seen::Downtime {
-            length_ms: 90_000,
-            from: AT,
-            ending,
-            is_now,
-        });
-    }
-    all.extend(sources());
-    all.extend(certificates());
-    all.extend(integrities());
     all
 }
 

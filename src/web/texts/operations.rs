@@ -1,7 +1,7 @@
 //! What is said of findings, on `/operations` and by `mpsink doctor`, which speaks English.
 //!
-//! Sentences of what was seen end without a full stop in the first part only: each is a sentence of
-//! its own. What is to be done is said only where something is.
+//! What was seen and what is to be done are sentences of their own. The second is said only where there
+//! is something to do.
 
 use crate::clock::Timestamp;
 use crate::doctor::{Finding, Line, Seen, Verdict};
@@ -43,7 +43,7 @@ impl OperationsTexts {
         findings: "Findings",
         verdict_head: "Verdict",
         line_head: "Thing",
-        seen_head: "What was seen",
+        seen_head: "Seen",
         verdict: |verdict| match verdict {
             Verdict::Fine => "fine",
             Verdict::Unknown => "not known",

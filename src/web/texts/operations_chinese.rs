@@ -105,12 +105,12 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
         }
         Seen::NoCertificate => "尚未获取证书。".to_owned(),
         Seen::Clock { off_ms, at } => {
-            let how = if *off_ms < 0 { "慢" } else { "快" };
-            format!(
-                "收到 {} 的推送时，本机时钟比 SMQ {how} {}。",
-                moment(*at),
-                duration(*off_ms)
-            )
+            let (at, by) = (moment(*at), duration(*off_ms));
+            if *off_ms < 0 {
+                format!("{at} 的推送比其 Date 早到 {by}：本机时钟慢于 SMQ。")
+            } else {
+                format!("{at} 的推送在其 Date 之后 {by} 到达（本机时钟与 SMQ 时钟之差）。")
+            }
         }
         Seen::NoPushClock => "尚无推送可用于核对时间。".to_owned(),
         Seen::Retries => "此处无法得知订阅的重试策略。".to_owned(),

@@ -113,12 +113,12 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
         }
         Seen::NoCertificate => "No certificate was fetched yet.".to_owned(),
         Seen::Clock { off_ms, at } => {
-            let how = if *off_ms < 0 { "behind" } else { "ahead of" };
-            format!(
-                "At the push of {} this machine's clock was {} {how} SMQ's.",
-                moment(*at),
-                duration(*off_ms)
-            )
+            let (at, by) = (moment(*at), duration(*off_ms));
+            if *off_ms < 0 {
+                format!("The push of {at} came {by} before its Date: this clock is behind SMQ's.")
+            } else {
+                format!("The push of {at} came {by} after its Date, by this clock and SMQ's.")
+            }
         }
         Seen::NoPushClock => "No push has said the time yet.".to_owned(),
         Seen::Retries => {
@@ -235,6 +235,7 @@ fn source(source: &SourceFacts) -> String {
     format!("{name}: {}; {path}.", parts.join(" "))
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each thing that is said")]
 pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
     if finding.verdict == Verdict::Fine {
         return None;

@@ -107,6 +107,14 @@ fn chinese_title(error: &PageError) -> &'static str {
     }
 }
 
+fn english_ambiguous(owners: &str) -> String {
+    format!("Ids are unique only within an account. Add ?owner= with one of: {owners}.")
+}
+
+fn english_nothing_to_allow(what: &str) -> String {
+    format!("This held push names no {what} that could be allowed; admit it alone.")
+}
+
 fn english_detail(error: &PageError) -> String {
     let sentence = match error {
         PageError::NotFound { what, id } => {
@@ -118,17 +126,9 @@ fn english_detail(error: &PageError) -> String {
         }
         PageError::BadQuery(error) => return english_query(error),
         PageError::Ambiguous { owners, .. } => {
-            let owners = owners.join(", ");
-            return format!(
-                "Ids are unique only within an account. Add ?owner= with one of: {owners}."
-            );
+            return english_ambiguous(&owners.join(", "));
         }
-        PageError::NothingToAllow { what } => {
-            let what = what.word();
-            return format!(
-                "This held push names no {what} that could be allowed; admit it alone."
-            );
-        }
+        PageError::NothingToAllow { what } => return english_nothing_to_allow(what.word()),
         PageError::LoginNeeded { ways } => return english_ways(*ways).to_owned(),
         PageError::WrongLogin { ways } => return english_wrong_login(*ways),
         PageError::OutsideBasePath { base } => return english_outside(base),
