@@ -47,8 +47,8 @@ const SYNC_SLOW: Duration = Duration::from_millis(50);
 /// SMQ waits 5 s for all of it.
 const SYNC_TOO_SLOW: Duration = Duration::from_secs(1);
 
-/// The log is written back at 31 MiB, and a commit of full size adds 16. Beyond several times that,
-/// somebody has been reading for long.
+/// The log stays below 16 MiB, where much comes at once below 64 (`store/log.rs`). Beyond several times
+/// that, somebody has been reading for long.
 const LOG_LARGE: u64 = 256 * 1024 * 1024;
 
 /// A start reads all of it before it takes a push.
