@@ -305,7 +305,8 @@ impl Writer {
                 tx.commit()
             });
         match written {
-            Ok(()) => self.tell_commit(),
+            // No news to anybody: no page would look different.
+            Ok(()) => {}
             Err(error) => tracing::warn!(%error, "cannot write that the server is there"),
         }
     }

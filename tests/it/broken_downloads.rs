@@ -19,6 +19,7 @@ fn a_server_that_is_killed_leaves_downloads_that_can_be_told_from_whole_ones() {
     let [mut plain, mut packed] = ["", GZIP].map(|headers| {
         let mut connection = ask(server.dashboard, "/jobs.ndjson", headers);
         assert_eq!(connection.read_head().unwrap().status, 200);
+        connection.wait_for_more();
         connection
     });
     // More than fits on the way is still to come, since nobody has read.

@@ -104,6 +104,11 @@ impl Connection {
         (size > 0).then(|| String::from_utf8(chunk).unwrap())
     }
 
+    /// Returns once something more has come, which is still to be read.
+    pub(crate) fn wait_for_more(&mut self) {
+        assert!(!self.stream.fill_buf().unwrap().is_empty(), "an end");
+    }
+
     /// Returns the next line without its end, empty at the end of the connection.
     pub(crate) fn read_line(&mut self) -> String {
         let mut line = String::new();
