@@ -18,6 +18,7 @@ use crate::signature::CertificateStatus;
 use crate::store::Store;
 use crate::store::errors::ReadError;
 use crate::store::pulse::WriterState;
+use crate::store::standing::Schema;
 
 /// A round of the writer that takes longer than this has kept every sender waiting for longer than it
 /// waits: SMQ hangs up after 5 s.
@@ -79,10 +80,10 @@ impl Report {
 /// may take.
 pub fn gather(store: &Store, certificates: &[CertificateStatus], now: Timestamp) -> Report {
     let checks = vec![
-        writer(store, now),
-        disk(store),
+        writer(store.writer_state(), store.last_commit(), now),
+        disk(store.sizes().free),
         certificate(certificates),
-        schema(store),
+        schema(store.schema()),
     ];
     let worst = checks.iter().map(|check| check.state).max();
     Report {
@@ -91,15 +92,15 @@ pub fn gather(store: &Store, certificates: &[CertificateStatus], now: Timestamp)
     }
 }
 
-fn writer(store: &Store, now: Timestamp) -> HealthCheck {
-    let last = match store.last_commit() {
+fn writer(state: WriterState, last_commit: Option<Timestamp>, now: Timestamp) -> HealthCheck {
+    let last = match last_commit {
         Some(at) => {
             let age = Duration::from_millis(u64::try_from(now.since_ms(at)).unwrap_or(0));
             format!("the last commit was {} s ago", age.as_secs())
         }
         None => "nothing was committed yet".to_owned(),
     };
-    let (state, reason) = match store.writer_state() {
+    let (state, reason) = match state {
         WriterState::Ended { fault: Some(fault) } => (
             HealthState::Failing,
             format!("the writer has ended by a fault: {fault}"),
@@ -123,8 +124,8 @@ fn writer(store: &Store, now: Timestamp) -> HealthCheck {
     }
 }
 
-fn disk(store: &Store) -> HealthCheck {
-    let (state, reason) = match store.sizes().free {
+fn disk(free: Option<u64>) -> HealthCheck {
+    let (state, reason) = match free {
         None => (
             HealthState::Warning,
             "the system does not say how much of the disk is free".to_owned(),
@@ -184,8 +185,8 @@ fn certificate(known: &[CertificateStatus]) -> HealthCheck {
     }
 }
 
-fn schema(store: &Store) -> HealthCheck {
-    let (state, reason) = match store.schema() {
+fn schema(schema: Result<Schema, ReadError>) -> HealthCheck {
+    let (state, reason) = match schema {
         Ok(schema) if schema.found == schema.known => (
             HealthState::Fine,
             format!("the database has schema {}", schema.found),
@@ -216,7 +217,7 @@ fn schema(store: &Store) -> HealthCheck {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::io;
 
     use tempfile::TempDir;
 
@@ -258,6 +259,86 @@ mod tests {
         let failing = failing.filter(|check| check.state == HealthState::Failing);
         let names: Vec<_> = failing.map(|check| check.name).collect();
         assert_eq!(names, ["writer"]);
+    }
+
+    fn check(check: &HealthCheck, state: HealthState, reason: &str) {
+        assert_eq!(check.state, state, "{check:?}");
+        assert!(check.reason.contains(reason), "{check:?}");
+    }
+
+    #[test]
+    fn a_writer_is_stuck_when_one_batch_takes_longer_than_a_sender_waits() {
+        let busy = |busy_for| {
+            writer(
+                WriterState::Runs { busy_for },
+                Some(NOON),
+                NOON.plus_ms(7_000),
+            )
+        };
+        let almost = WRITER_STUCK_AFTER.saturating_sub(Duration::from_millis(1));
+        check(
+            &busy(None),
+            HealthState::Fine,
+            "the last commit was 7 s ago",
+        );
+        check(&busy(Some(almost)), HealthState::Fine, "the writer runs");
+        check(
+            &busy(Some(WRITER_STUCK_AFTER)),
+            HealthState::Failing,
+            "stuck",
+        );
+        let fault = WriterState::Ended {
+            fault: Some("the disk is gone".to_owned()),
+        };
+        check(
+            &writer(fault, None, NOON),
+            HealthState::Failing,
+            "the disk is gone",
+        );
+    }
+
+    #[test]
+    fn a_disk_is_low_before_it_is_too_full_to_go_on() {
+        check(&disk(None), HealthState::Warning, "does not say");
+        check(
+            &disk(Some(DISK_FREE_MIN - 1)),
+            HealthState::Failing,
+            "make room",
+        );
+        check(
+            &disk(Some(DISK_FREE_MIN)),
+            HealthState::Warning,
+            "make room soon",
+        );
+        check(
+            &disk(Some(DISK_FREE_LOW)),
+            HealthState::Fine,
+            "2048 MiB are free",
+        );
+    }
+
+    #[test]
+    fn a_database_that_is_busy_is_a_warning_and_one_that_cannot_be_read_is_failing() {
+        let found = |found, known| schema(Ok(Schema { found, known }));
+        check(&found(3, 3), HealthState::Fine, "schema 3");
+        check(
+            &found(4, 3),
+            HealthState::Failing,
+            "schema 4, and this mpsink knows 3",
+        );
+        check(
+            &schema(Err(ReadError::Busy)),
+            HealthState::Warning,
+            "so many",
+        );
+        check(
+            &schema(Err(ReadError::TooSlow)),
+            HealthState::Warning,
+            "so many",
+        );
+        let source = io::Error::other("malformed").into();
+        let broken = schema(Err(ReadError::Failed { source }));
+        check(&broken, HealthState::Failing, "malformed");
     }
 
     #[test]

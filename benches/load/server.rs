@@ -5,7 +5,7 @@
 //! `mpsink demo --into` has made it is `serve --try`, which trusts the key beside the database: one
 //! of 512 bits is put there if there is none.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -61,6 +61,8 @@ impl Server {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            // A line for each push, as everywhere; into a file, so that the table can be read.
+            .stderr(File::create(folder.path().join("server.log"))?)
             .spawn()?;
         let printed = read_announcement(&mut child)?;
         let value = |label: &str| {
