@@ -40,6 +40,13 @@ impl Headers {
             .and_then(|value| std::str::from_utf8(value).ok())
     }
 
+    /// Returns when the push was sent by the sender's clock. SMQ dates it by either header; the first
+    /// one wins that the signature takes.
+    pub fn sent_at(&self) -> Option<Timestamp> {
+        let date = self.first("x-mns-date").or_else(|| self.first("date"))?;
+        Timestamp::parse_http_date(std::str::from_utf8(date).ok()?)
+    }
+
     /// Returns every value under `name`, which must be lower case, in the order they came.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.iter()

@@ -103,10 +103,15 @@ pub(super) fn append(
                     .for_each(|event| batch.tally.add_event(event.word(), state_of(event).word()));
             }
             note_stored(batch, arrival);
+            batch.deliveries += 1;
             Appended::Stored { delivery }
         }
         None => count_duplicate(tx, batch, &arrival.delivery, key, message_sha256)?,
     };
+    // What comes in late says nothing of the time now.
+    if !batch.is_import && arrival.from_held.is_none() {
+        batch.note_push(&arrival.delivery);
+    }
     Ok(Ok(appended))
 }
 
@@ -271,8 +276,11 @@ fn count_duplicate(
 /// Counts a new delivery in the hour it came.
 fn note_stored(batch: &mut Batch, arrival: &Arrival) {
     let received_at = arrival.delivery.received_at;
+    let is_import = batch.is_import;
     let hour = batch.arrivals.at(arrival.delivery.source, received_at);
-    hour.add_stored(received_at, arrival.notification.published_at);
+    // How late the other sink got it says nothing of this one.
+    let published_at = arrival.notification.published_at;
+    hour.add_stored(received_at, published_at.filter(|_| !is_import));
     if why_unrecognized(&arrival.events).is_some() {
         hour.add_unrecognized(1);
     }

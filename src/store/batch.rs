@@ -3,9 +3,9 @@
 //!
 //! The messages of a transaction are written first, and each job and run they are about is folded
 //! once behind them, however many of them name it. What the rows add to roll-ups, words and queues
-//! is gathered and written last, each row or bucket once, and so are the sums of what came; the words behind everything else, since
-//! SQLite has the index of words write out what it has gathered whenever another statement begins
-//! that could fail half-way.
+//! is gathered and written last, each row or bucket once, and so are the sums of what came and the last push's clock;
+//! the words behind everything else, since SQLite has the index of words write out what it has
+//! gathered whenever another statement begins that could fail half-way.
 //!
 //! **Architecture invariant:** nothing is committed with a debt, and no command but the writing of
 //! messages sees one: `inbox.rs` has the debt settled before any other command runs, `writer.rs`
@@ -15,9 +15,11 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use rusqlite::Transaction;
+use rusqlite::{Transaction, params};
 
+use crate::clock::Timestamp;
 use crate::metrics::tally::Tally;
+use crate::notification::delivery::Delivery;
 use crate::store::arrivals::Hours;
 use crate::store::event_rows::EventRow;
 use crate::store::inbox::Context;
@@ -27,6 +29,13 @@ use crate::store::records::RowId;
 use crate::store::rollups::Deltas;
 use crate::store::runs;
 use crate::store::words::WordChanges;
+
+const ADD_DELIVERIES: &str = "UPDATE total SET value = value + ?1 WHERE name = 'deliveries'";
+
+const SET_LAST_PUSH: &str = "
+    INSERT INTO last_push (id, sent_at, received_at) VALUES (1, ?1, ?2)
+    ON CONFLICT (id) DO UPDATE SET
+      sent_at = excluded.sent_at, received_at = excluded.received_at";
 
 /// The jobs and runs that are not folded yet, by owner and id.
 #[derive(Default)]
@@ -39,6 +48,10 @@ pub(super) struct Batch {
     pub(super) tally: Tally,
     /// What came.
     pub(super) arrivals: Hours,
+    /// How many deliveries are new.
+    pub(super) deliveries: i64,
+    /// When the last push was sent and received.
+    last_push: Option<(Timestamp, Timestamp)>,
 }
 
 /// What has come for a job or run since its row was written.
@@ -93,6 +106,13 @@ impl Batch {
         self.runs.entry((owner, run)).or_default().deliveries += 1;
     }
 
+    /// Notes by which clocks a push came that was taken.
+    pub(super) fn note_push(&mut self, push: &Delivery) {
+        if let Some(sent_at) = push.headers.sent_at() {
+            self.last_push = Some((sent_at, push.received_at));
+        }
+    }
+
     /// Folds what is not folded yet. The second call finds nothing to do.
     pub(super) fn settle(&mut self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()> {
         let (jobs, runs) = (mem::take(&mut self.jobs), mem::take(&mut self.runs));
@@ -107,8 +127,21 @@ impl Batch {
         }
         self.tally.add(mem::take(&mut shares.ends));
         mem::take(&mut self.arrivals).write(tx)?;
+        add_deliveries(tx, mem::take(&mut self.deliveries))?;
+        if let Some((sent_at, received_at)) = self.last_push.take() {
+            let mut set = tx.prepare_cached(SET_LAST_PUSH)?;
+            set.execute(params![sent_at.0, received_at.0])?;
+        }
         shares.write(tx, ctx)
     }
+}
+
+/// Moves the number of deliveries that are here.
+pub(super) fn add_deliveries(tx: &Transaction<'_>, more: i64) -> rusqlite::Result<()> {
+    if more != 0 {
+        tx.prepare_cached(ADD_DELIVERIES)?.execute([more])?;
+    }
+    Ok(())
 }
 
 impl News {

@@ -19,7 +19,8 @@ pub struct Standing {
     pub held_bytes: u64,
     pub strays: u64,
     pub refusals: Vec<RefusalCount>,
-    /// When the newest message of each source arrived; sources that never had one are left out.
+    /// When the newest push of each source came that was taken, duplicates among them; sources that
+    /// never had one are left out.
     pub newest: Vec<(SourceId, Timestamp)>,
 }
 

@@ -11,12 +11,12 @@ pub struct Upkeep {
     pub sqlite: String,
     /// It is none of those that can damage a log; a store is not opened with one.
     pub is_sqlite_safe: bool,
-    /// Distinct messages, those whose rows are gone again not counted from the oldest one kept.
+    /// Distinct messages that are here, those that were emptied among them.
     pub deliveries: u64,
     /// Of the database file, without pages that are free to be used again.
     pub bytes_in_use: u64,
-    /// The newest push that was taken, or held for its date; `None` before the first, and once its
-    /// headers are no longer kept.
+    /// The newest push that was taken, or held for its date; `None` before the first. What was
+    /// imported or admitted says nothing of the time now.
     pub last_push: Option<PushClock>,
 }
 

@@ -14,7 +14,15 @@ CREATE TABLE total (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO total (name, value) VALUES
-  ('held_rows', 0), ('held_bytes', 0), ('refusal_bytes', 0), ('strays', 0);
+  ('deliveries', 0), ('held_rows', 0), ('held_bytes', 0), ('refusal_bytes', 0), ('strays', 0);
+
+-- The push that was taken last, by both clocks; one row once there was one. Neither imported nor
+-- held before: those say what the time was then, and to whom.
+CREATE TABLE last_push (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  sent_at INTEGER NOT NULL,
+  received_at INTEGER NOT NULL
+) STRICT;
 
 -- How far age has taken things away; one row. See retention/.
 CREATE TABLE retained (
@@ -39,7 +47,11 @@ CREATE TABLE source (
   -- source is worth its room for that. NULL before the first. Age may have taken the first, never
   -- the newest.
   first_delivery INTEGER,
-  newest_delivery INTEGER
+  newest_delivery INTEGER,
+  -- The one that was received last, and when: the newest may be imported, or have been held for
+  -- long. Age never takes it.
+  latest_delivery INTEGER,
+  latest_received_at INTEGER
 ) STRICT;
 
 -- Let in beside the configuration: pinned with the first admitted push, or allowed by a person.
@@ -94,7 +106,11 @@ CREATE INDEX delivery_by_time ON delivery (received_at);
 
 CREATE TRIGGER delivery_added AFTER INSERT ON delivery BEGIN
   UPDATE source
-  SET first_delivery = COALESCE(first_delivery, NEW.id), newest_delivery = NEW.id
+  SET first_delivery = COALESCE(first_delivery, NEW.id), newest_delivery = NEW.id,
+    latest_delivery = IIF(
+      NEW.received_at >= COALESCE(latest_received_at, NEW.received_at), NEW.id, latest_delivery
+    ),
+    latest_received_at = MAX(COALESCE(latest_received_at, NEW.received_at), NEW.received_at)
   WHERE id = NEW.source;
 END;
 

@@ -16,7 +16,7 @@ const SELECT_SOURCES: &str = "SELECT id FROM source ORDER BY id";
 const SELECT_OWNERS: &str =
     "SELECT source, owner FROM allowed_owner ORDER BY source, pinned DESC, allowed_at, owner";
 
-const SELECT_BOUNDS: &str = "SELECT id, first_delivery, newest_delivery FROM source ORDER BY id";
+const SELECT_BOUNDS: &str = "SELECT id, first_delivery, latest_delivery FROM source ORDER BY id";
 
 const SELECT_OWNERS_OF: &str = "
     SELECT owner, pinned FROM allowed_owner WHERE source = ?1
@@ -55,7 +55,7 @@ pub(super) fn records(tx: &Transaction<'_>) -> rusqlite::Result<Vec<SourceRecord
     let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut records = Vec::new();
     for row in rows {
-        let (source, first, newest): (i64, Option<RowId>, Option<RowId>) = row?;
+        let (source, first, latest): (i64, Option<RowId>, Option<RowId>) = row?;
         let mut select = tx.prepare_cached(SELECT_OWNERS_OF)?;
         let owners = select.query_map([source], |row| {
             Ok(AllowedOwner {
@@ -63,7 +63,7 @@ pub(super) fn records(tx: &Transaction<'_>) -> rusqlite::Result<Vec<SourceRecord
                 is_pinned: row.get(1)?,
             })
         })?;
-        let newest = delivery(tx, newest)?;
+        let newest = delivery(tx, latest)?;
         records.push(SourceRecord {
             id: SourceId(source),
             first: delivery(tx, first)?.or_else(|| newest.clone()),

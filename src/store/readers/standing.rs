@@ -19,8 +19,12 @@ use crate::store::values::{read_count, read_time};
 const SELECT_HELD_BYTES: &str = "SELECT value FROM total WHERE name = 'held_bytes'";
 
 const SELECT_NEWEST: &str = "
-    SELECT source.id, delivery.received_at
-    FROM source CROSS JOIN delivery ON delivery.id = source.newest_delivery";
+    SELECT source.id, arrival_hour.last_taken_at
+    FROM source CROSS JOIN arrival_hour ON arrival_hour.source = source.id
+      AND arrival_hour.at = (
+        SELECT at FROM arrival_hour
+        WHERE source = source.id AND last_taken_at IS NOT NULL ORDER BY at DESC LIMIT 1
+      )";
 
 impl Store {
     /// Reads how things stand.
@@ -57,7 +61,7 @@ fn standing(tx: &Transaction<'_>, known: &Workflows) -> rusqlite::Result<Standin
     let held_bytes = select.query_row([], |row| read_count(row, "value"))?;
     let mut select = tx.prepare_cached(SELECT_NEWEST)?;
     let newest = select.query_map([], |row| {
-        Ok((SourceId(row.get("id")?), read_time(row, "received_at")?))
+        Ok((SourceId(row.get("id")?), read_time(row, "last_taken_at")?))
     })?;
     Ok(Standing {
         open_runs: count_of(RunOutcome::Running)?.saturating_add(stale_runs),
@@ -72,6 +76,9 @@ fn standing(tx: &Transaction<'_>, known: &Workflows) -> rusqlite::Result<Standin
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use crate::clock::Timestamp;
     use crate::notification::event::{Event, RunEvent};
     use crate::store::fixtures::{self, NOON, arrival, arrival_of};
     use crate::store::options::STALE_AFTER_MS;
@@ -106,9 +113,32 @@ mod tests {
     }
 
     #[test]
+    fn the_last_push_is_by_time_so_that_an_import_of_older_ones_does_not_take_it_back() {
+        let test = fixtures::open();
+        test.append(arrival("m1", "j1"));
+        let source = test.source.id;
+        let received = |id: &str, at: Timestamp| {
+            let mut arrival = arrival(id, id);
+            arrival.delivery.received_at = at;
+            arrival
+        };
+        let older = Arc::new(vec![received("old", NOON.plus_ms(-7 * 86_400_000))]);
+        test.runtime.block_on(test.store.import(older)).unwrap();
+        assert_eq!(test.store.standing().unwrap().newest, [(source, NOON)]);
+        let connected = test.store.sources().unwrap().remove(0);
+        assert_eq!(connected.newest.unwrap().received_at, NOON);
+
+        let later = NOON.plus_ms(5 * 86_400_000);
+        test.append(received("m1", later));
+        assert_eq!(test.store.standing().unwrap().newest, [(source, later)]);
+    }
+
+    #[test]
     fn a_scrape_scans_no_table_that_grows() {
         let test = fixtures::open();
         fixtures::assert_by_index(&test.look(), SELECT_HELD_BYTES);
+        let plan = fixtures::plan(&test.look(), SELECT_NEWEST);
+        assert!(!plan.contains("SCAN arrival_hour"), "{plan}");
     }
 
     #[test]
