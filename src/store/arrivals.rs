@@ -4,7 +4,8 @@
 //! A push counts in the hour (UTC) in which it came, an imported one in the hour in which the other
 //! sink took it: so the stored of an hour are the deliveries of that hour, for as long as these are
 //! kept. What is gathered for one transaction is written once for each hour it touches, which is one
-//! as a rule. Refusals, strays and failures come through `notes.rs`, which gathers them as well.
+//! as a rule. Lags are those of pushes that came here, and of no imported one. Refusals, strays and
+//! failures come through `notes.rs`, which gathers them as well.
 //!
 //! Deliberately not here: reasons (`refusals.rs` counts them for ever), and a repair by `rebuild`,
 //! which moves a delivery that it understands anew and cannot count what age has taken.
@@ -398,6 +399,9 @@ mod tests {
         }
         let completeness = test.store.completeness(NOON, NOON).unwrap();
         assert_eq!(completeness.sources[0].last_taken_at, Some(NOON));
+        // How late it was there says nothing of whether pushes come late here.
+        let lags: Vec<_> = hours(&test).iter().map(|it| it.lag_max_ms).collect();
+        assert_eq!((lags[0], lags[1].is_some()), (None, true));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::store::arrivals::HOUR_MS;
 use crate::store::completeness_records::Completeness;
-use crate::store::lifetimes::{Ending, downtimes};
+use crate::store::lifetimes::{Downtime, Ending, downtimes};
 use crate::web::completeness::{LOOKED_BACK_MS, Verdict};
 
 /// The most downtimes that are listed, and of those that took nothing with them.
@@ -27,6 +27,9 @@ const LATE_MS: u64 = 3 * 60_000;
 
 /// How long after a downtime late pushes are looked for.
 const LATE_WITHIN_MS: i64 = 3 * HOUR_MS;
+
+/// For so long a server may have been there after the last sign of life that a crash left.
+const ALIVE_AT_MOST_MS: i64 = 60_000;
 
 /// When no server was there, and what became of the pushes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,7 +63,7 @@ pub fn gaps(record: &Completeness, now: Timestamp) -> Vec<Gap> {
             let repeated_after_ms = record
                 .hours
                 .iter()
-                .filter(|hour| hour.at.plus_ms(HOUR_MS) > downtime.to && hour.at <= until)
+                .filter(|hour| is_behind(hour.at, &downtime) && hour.at <= until)
                 .filter_map(|hour| hour.lag_max_ms)
                 .max()
                 .filter(|late_ms| backoff_may_lose && *late_ms >= LATE_MS);
@@ -83,6 +86,17 @@ pub fn gaps(record: &Completeness, now: Timestamp) -> Vec<Gap> {
             }
         })
         .collect()
+}
+
+/// Whether all that came in an hour came after a downtime: it began behind its end, or while nobody
+/// was there to take anything. Of a shorter one within an hour nobody knows what came before.
+fn is_behind(hour: Timestamp, downtime: &Downtime) -> bool {
+    let began_by = match downtime.ending {
+        Ending::Stopped => downtime.from,
+        Ending::Crashed => downtime.from.plus_ms(ALIVE_AT_MOST_MS),
+    };
+    let ends_behind = hour.plus_ms(HOUR_MS) > downtime.to;
+    hour >= downtime.to || (ends_behind && hour > began_by)
 }
 
 /// Leaves off what nobody would read: a server that is started over and over is down as often.
@@ -158,6 +172,42 @@ mod tests {
             Verdict::Wrong
         );
         assert_eq!(down(1_000, Some(LATE_MS))[0].repeated_after_ms, None);
+    }
+
+    #[test]
+    fn what_came_late_before_a_downtime_says_nothing_of_it() {
+        let hour = Timestamp(NOW.0 - NOW.0.rem_euclid(HOUR_MS));
+        let minute = |minute: i64| hour.plus_ms(minute * 60_000);
+        // From and to by minutes of the hour in which all is that came late; a crash or a stop.
+        for (from, to, is_crash, expected) in [
+            (20, 30, false, Verdict::Warning),
+            (-20, 30, false, Verdict::Fine),
+            (-20, 30, true, Verdict::Fine),
+            (0, 30, false, Verdict::Warning),
+            (-1, 30, true, Verdict::Warning),
+            (20, 70, false, Verdict::Warning),
+            (-20, 0, false, Verdict::Fine),
+            (-200, -190, false, Verdict::Warning),
+        ] {
+            let (from, to) = (minute(from), minute(to));
+            let mut record = record();
+            let life = |started_at: Timestamp, ended_at: Option<Timestamp>| Lifetime {
+                started_at,
+                alive_at: ended_at.unwrap_or(from),
+                ended_at,
+                version: String::new(),
+            };
+            let before = life(from.plus_ms(-HOUR_MS), (!is_crash).then_some(from));
+            record.lifetimes = vec![life(to, None), before];
+            record.hours.push(ArrivalHour {
+                at: hour,
+                counts: ArrivalCounts::default(),
+                lags: Vec::new(),
+                lag_max_ms: Some(LATE_MS),
+            });
+            let gap = &gaps(&record, hour.plus_ms(2 * HOUR_MS))[0];
+            assert_eq!(gap.verdict, expected, "{from:?} {to:?} {is_crash}");
+        }
     }
 
     #[test]
