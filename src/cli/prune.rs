@@ -122,6 +122,12 @@ fn lines(report: &PruneReport) -> Vec<String> {
         ),
         None => "history is kept for ever".to_owned(),
     });
+    if taken.too_large > 0 {
+        lines.push(format!(
+            "{} jobs and runs are as old and stay: more hangs together with each than can go at once",
+            taken.too_large
+        ));
+    }
     lines.push(format!(
         "{} bytes of messages and requests {would}freed, for what comes next",
         taken.bytes
@@ -170,9 +176,14 @@ mod tests {
         report.dry_run = false;
         report.history_before = Some(Timestamp(0));
         report.taken.jobs = 2;
+        report.taken.too_large = 7;
         let done = lines(&report).join("\n");
         assert!(done.contains("3 emptied"), "{done}");
         assert!(done.contains("2 jobs, 0 runs"), "{done}");
+        assert!(
+            done.contains("7 jobs and runs are as old and stay"),
+            "{done}"
+        );
         assert!(!done.contains("would"), "{done}");
     }
 }

@@ -26,7 +26,7 @@ use crate::ingest::rebuild::{patiently, read_patiently};
 use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::retention::kept::Retention;
-use crate::store::retention::{Horizons, Piece, Reached, Step, Taken};
+use crate::store::retention::{Horizons, Piece, Reached, Step, Taken, Walk};
 
 /// How far beyond the newest delivery the server believes its clock: a week of silence is not rare, and
 /// a week more or less of months of history is no loss.
@@ -115,14 +115,17 @@ impl Prune {
         let began = Instant::now();
         let horizons = order.retention.horizons(self.now(order).await?);
         let mut taken = Taken::default();
+        let walk = Walk::default();
         for step in Step::ALL {
             let mut after = None;
             loop {
                 let piece = if order.dry_run {
-                    let find = move |store: &Store| store.find_to_prune(step, horizons, after);
+                    let walk = walk.clone();
+                    let find =
+                        move |store: &Store| store.find_to_prune(step, horizons, after, &walk);
                     read_patiently(&self.store, find).await?
                 } else {
-                    self.take(step, horizons, after).await?
+                    self.take(step, horizons, after, &walk).await?
                 };
                 taken.add(piece.taken);
                 after = piece.next;
@@ -151,9 +154,10 @@ impl Prune {
         step: Step,
         horizons: Horizons,
         after: Option<Reached>,
+        walk: &Walk,
     ) -> Result<Piece, WriteError> {
         let began = Instant::now();
-        let piece = patiently(async || self.store.prune(step, horizons, after).await).await?;
+        let piece = patiently(async || self.store.prune(step, horizons, after, walk).await).await?;
         if piece.next.is_some() {
             sleep(began.elapsed().min(REST_MAX)).await;
         }

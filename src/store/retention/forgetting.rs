@@ -6,8 +6,12 @@
 //! before the horizon. By the first alone, a message with an absurd time in it would be forgotten as
 //! soon as it is here, and its key with it, while SMQ may still repeat it.
 //!
-//! A source's newest delivery stays, with what it tells of, however old: else a source that has been
-//! silent would look as if nothing had ever come, and its number might be given a second time.
+//! A source's newest delivery stays, and the one it received last, with what they tell of, however old:
+//! else a source that has been silent would look as if nothing had ever come, and a number might be
+//! given a second time.
+//!
+//! A group goes in one piece, so it may not be large. What stays is remembered for the walk ([`Stays`]),
+//! so that a group is not gathered again for each of its rows.
 //!
 //! Each group is judged at the first of its rows that a walk comes to, so that it is counted once also
 //! where nothing is written.
@@ -17,16 +21,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::clock::Timestamp;
+use crate::store::batch::add_deliveries;
 use crate::store::records::RowId;
 use crate::store::retention::{
     Mode, PIECE_BYTES_MAX, PIECE_EVENTS_MAX, PIECE_ROWS_MAX, Pace, Piece, Reached, Step, Taken,
 };
-use crate::store::values::{read_count, read_time};
+use crate::store::values::{count, read_count, read_time};
 use crate::store::words::{WordChanges, Words};
 
-/// The most events that one group may have to be forgotten: above the 62,500 of a run of 250
-/// transcodes that tells all of them at the end of each. What is larger stays: it was made to be.
-const GROUP_EVENTS_MAX: u64 = 100_000;
+/// The most events that one group may have to be forgotten: some 100 ms of the writer's time, at
+/// 22 µs each. That is a run of 60 transcodes that tells of all of them at the end of each. What is
+/// larger stays, since half of it would be a job that says something else.
+const GROUP_EVENTS_MAX: u64 = 4_000;
+
+/// The most rows that are remembered to stay, at some 16 bytes each. Beyond, groups are gathered again
+/// for each of their rows.
+const STAYS_MAX: usize = 100_000;
 
 const SELECT_RUNS: &str = "
     SELECT id, last_event_at AS at, owner, run AS name, NULL AS run FROM run
@@ -57,7 +67,10 @@ const SELECT_DELIVERIES_OF_JOB: &str = "
     SELECT DISTINCT delivery FROM event WHERE owner = ?1 AND job = ?2";
 
 const SELECT_DELIVERY: &str = "
-    SELECT received_at, EXISTS (SELECT 1 FROM source WHERE newest_delivery = delivery.id) AS is_newest,
+    SELECT received_at,
+      EXISTS (
+        SELECT 1 FROM source WHERE delivery.id IN (newest_delivery, latest_delivery)
+      ) AS is_newest,
       (SELECT length(head) + length(body) FROM delivery_capture
         WHERE delivery_capture.delivery = delivery.id) AS bytes
     FROM delivery WHERE id = ?1";
@@ -91,6 +104,31 @@ pub(super) struct Forget {
     pub(super) mode: Mode,
 }
 
+/// The rows of groups that were gathered and stay, and why. What hangs together with one of them stays
+/// as well.
+#[derive(Debug, Default)]
+pub(super) struct Stays {
+    runs: BTreeMap<RowId, Why>,
+    jobs: BTreeMap<RowId, Why>,
+}
+
+/// Why a group stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// Some of it is not old enough, or a source's newest.
+    Young,
+    /// More than [`GROUP_EVENTS_MAX`] events.
+    Large,
+}
+
+/// What becomes of a row that a walk comes to.
+enum Judged {
+    Goes(Group),
+    Stays(Why),
+    /// Its group is judged at another row.
+    Elsewhere,
+}
+
 /// Owner and id of a job or a run.
 type Name = (String, String);
 
@@ -121,7 +159,12 @@ enum Open {
 }
 
 impl Forget {
-    pub(super) fn piece(&self, tx: &Transaction<'_>, after: Reached) -> rusqlite::Result<Piece> {
+    pub(super) fn piece(
+        &self,
+        tx: &Transaction<'_>,
+        after: Reached,
+        stays: &mut Stays,
+    ) -> rusqlite::Result<Piece> {
         let pace = Pace::begin();
         let mut piece = Piece::END;
         let mut words = WordChanges::rewriting();
@@ -140,19 +183,23 @@ impl Forget {
             {
                 continue;
             }
-            let Some(group) = self.gather(tx, reached, name)? else {
-                continue;
-            };
-            piece.taken.add(group.weigh(tx)?);
-            if self.mode == Mode::Take {
-                last_end = last_end.max(group.last_event_at());
-                group.delete(tx, &mut words)?;
+            match self.judge(tx, reached, name, stays)? {
+                Judged::Goes(group) => {
+                    piece.taken.add(group.weigh(tx)?);
+                    if self.mode == Mode::Take {
+                        last_end = last_end.max(group.last_event_at());
+                        group.delete(tx, &mut words)?;
+                    }
+                }
+                Judged::Stays(Why::Large) => piece.taken.too_large += 1,
+                Judged::Stays(Why::Young) | Judged::Elsewhere => {}
             }
         }
         if piece.taken.deliveries > 0 && self.mode == Mode::Take {
             let sums_from = last_end.map_or(i64::MIN, hour_behind);
             tx.prepare_cached(RAISE_HISTORY)?
                 .execute([self.before.0, sums_from])?;
+            add_deliveries(tx, -count(piece.taken.deliveries))?;
         }
         words.write(tx)?;
         Ok(piece)
@@ -183,32 +230,18 @@ impl Forget {
         rows.collect()
     }
 
-    /// Returns what hangs together with a row, if it is to go, and if this row is where it is judged.
-    fn gather(
+    /// Gathers what hangs together with a row.
+    fn judge(
         &self,
         tx: &Transaction<'_>,
         reached: Reached,
         name: Option<Name>,
-    ) -> rusqlite::Result<Option<Group>> {
+        stays: &mut Stays,
+    ) -> rusqlite::Result<Judged> {
         let mut group = Group::default();
-        let mut open = Vec::new();
-        let mut is_old = true;
-        match (self.step, name) {
-            (Step::Runs, Some(name)) => is_old &= self.open_run(tx, &mut group, &mut open, name)?,
-            (Step::Jobs, Some(name)) => is_old &= self.open_job(tx, &mut group, &mut open, name)?,
-            (_, _) => is_old &= self.add_delivery(tx, &mut group, &mut open, reached.id)?,
-        }
-        while is_old && let Some(entity) = open.pop() {
-            let (sql, (owner, id)) = match &entity {
-                Open::Run(name) => (SELECT_DELIVERIES_OF_RUN, name),
-                Open::Job(name) => (SELECT_DELIVERIES_OF_JOB, name),
-            };
-            let mut select = tx.prepare_cached(sql)?;
-            let deliveries = select.query_map([owner, id], |row| row.get(0))?;
-            let deliveries: Vec<RowId> = deliveries.collect::<rusqlite::Result<_>>()?;
-            for delivery in deliveries {
-                is_old = is_old && self.add_delivery(tx, &mut group, &mut open, delivery)?;
-            }
+        if let Some(why) = self.gather(tx, reached, name, stays, &mut group)? {
+            stays.remember(&group, why);
+            return Ok(Judged::Stays(why));
         }
         let is_judged_here = match self.step {
             Step::Runs => group.first_run() == Some(reached),
@@ -217,19 +250,59 @@ impl Forget {
                 group.first_run().is_none() && group.first_job().is_none()
             }
         };
-        Ok((is_old && is_judged_here).then_some(group))
+        Ok(if is_judged_here {
+            Judged::Goes(group)
+        } else {
+            Judged::Elsewhere
+        })
     }
 
-    /// Adds a delivery with its events; returns whether all of it is old enough.
+    /// Gathers what hangs together with a row, until something says that it stays; returns why.
+    fn gather(
+        &self,
+        tx: &Transaction<'_>,
+        reached: Reached,
+        name: Option<Name>,
+        stays: &Stays,
+        group: &mut Group,
+    ) -> rusqlite::Result<Option<Why>> {
+        let mut open = Vec::new();
+        let mut why = match (self.step, name) {
+            (Step::Runs, Some(name)) => self.open_run(tx, stays, group, &mut open, name)?,
+            (Step::Jobs, Some(name)) => self.open_job(tx, stays, group, &mut open, name)?,
+            (_, _) => self.add_delivery(tx, stays, group, &mut open, reached.id)?,
+        };
+        while why.is_none()
+            && let Some(entity) = open.pop()
+        {
+            let (sql, (owner, id)) = match &entity {
+                Open::Run(name) => (SELECT_DELIVERIES_OF_RUN, name),
+                Open::Job(name) => (SELECT_DELIVERIES_OF_JOB, name),
+            };
+            let mut select = tx.prepare_cached(sql)?;
+            let deliveries = select.query_map([owner, id], |row| row.get(0))?;
+            let deliveries: Vec<RowId> = deliveries.collect::<rusqlite::Result<_>>()?;
+            for delivery in deliveries {
+                why = self.add_delivery(tx, stays, group, &mut open, delivery)?;
+                if why.is_some() {
+                    break;
+                }
+            }
+        }
+        Ok(why)
+    }
+
+    /// Adds a delivery with its events; returns why it stays, if it does.
     fn add_delivery(
         &self,
         tx: &Transaction<'_>,
+        stays: &Stays,
         group: &mut Group,
         open: &mut Vec<Open>,
         id: RowId,
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<Option<Why>> {
         if !group.deliveries.insert(id) {
-            return Ok(true);
+            return Ok(None);
         }
         let mut select = tx.prepare_cached(SELECT_DELIVERY)?;
         let (received_at, is_newest, bytes) = select.query_row([id], |row| {
@@ -241,7 +314,7 @@ impl Forget {
             ))
         })?;
         if received_at >= self.before || is_newest {
-            return Ok(false);
+            return Ok(Some(Why::Young));
         }
         if self
             .emptied_before
@@ -253,59 +326,80 @@ impl Forget {
         let mut rows = select.query([id])?;
         while let Some(row) = rows.next()? {
             group.events += 1;
-            if read_time(row, "at")? >= self.before || group.events > GROUP_EVENTS_MAX {
-                return Ok(false);
+            if read_time(row, "at")? >= self.before {
+                return Ok(Some(Why::Young));
+            }
+            if group.events > GROUP_EVENTS_MAX {
+                return Ok(Some(Why::Large));
             }
             let owner: String = row.get("owner")?;
             let (run, job): (Option<String>, Option<String>) = (row.get("run")?, row.get("job")?);
             if let Some(run) = run
-                && !self.open_run(tx, group, open, (owner.clone(), run))?
+                && let Some(why) = self.open_run(tx, stays, group, open, (owner.clone(), run))?
             {
-                return Ok(false);
+                return Ok(Some(why));
             }
             if let Some(job) = job
-                && !self.open_job(tx, group, open, (owner, job))?
+                && let Some(why) = self.open_job(tx, stays, group, open, (owner, job))?
             {
-                return Ok(false);
+                return Ok(Some(why));
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn open_run(
         &self,
         tx: &Transaction<'_>,
+        stays: &Stays,
         group: &mut Group,
         open: &mut Vec<Open>,
         name: Name,
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<Option<Why>> {
         if group.runs.contains_key(&name) {
-            return Ok(true);
+            return Ok(None);
         }
         let row = find(tx, FIND_RUN, &name)?;
         group.runs.insert(name.clone(), row);
         open.push(Open::Run(name));
-        Ok(self.is_old(row))
+        Ok(self.why_stays(row, &stays.runs))
     }
 
     fn open_job(
         &self,
         tx: &Transaction<'_>,
+        stays: &Stays,
         group: &mut Group,
         open: &mut Vec<Open>,
         name: Name,
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<Option<Why>> {
         if group.jobs.contains_key(&name) {
-            return Ok(true);
+            return Ok(None);
         }
         let row = find(tx, FIND_JOB, &name)?;
         group.jobs.insert(name.clone(), row);
         open.push(Open::Job(name));
-        Ok(self.is_old(row))
+        Ok(self.why_stays(row, &stays.jobs))
     }
 
-    fn is_old(&self, row: Option<Reached>) -> bool {
-        row.is_none_or(|row| row.at < self.before)
+    fn why_stays(&self, row: Option<Reached>, known: &BTreeMap<RowId, Why>) -> Option<Why> {
+        let row = row?;
+        let is_young = row.at >= self.before;
+        let known = known.get(&row.id).copied();
+        is_young.then_some(Why::Young).or(known)
+    }
+}
+
+impl Stays {
+    fn remember(&mut self, group: &Group, why: Why) {
+        let ids = |rows: &BTreeMap<Name, Option<Reached>>| {
+            let ids = rows.values().flatten().map(|row| (row.id, why));
+            ids.collect::<Vec<_>>()
+        };
+        if self.runs.len() + self.jobs.len() < STAYS_MAX {
+            self.runs.extend(ids(&group.runs));
+            self.jobs.extend(ids(&group.jobs));
+        }
     }
 }
 
@@ -335,6 +429,7 @@ impl Group {
             emptied: 0,
             deliveries: self.deliveries.len() as u64,
             events: self.events,
+            too_large: 0,
             jobs: self.jobs.values().flatten().count() as u64,
             runs: self.runs.values().flatten().count() as u64,
             activities,

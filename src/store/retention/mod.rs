@@ -20,6 +20,7 @@
 //! bytes and time, so that a push never waits behind more than one of them. What hangs together goes
 //! in one piece even so: one run is folded as a whole, too.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Row, Transaction};
@@ -30,6 +31,7 @@ use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::inbox::How;
 use crate::store::records::RowId;
+use crate::store::retention::forgetting::Stays;
 use crate::store::values::read_time;
 
 pub mod kept;
@@ -101,6 +103,8 @@ pub struct Taken {
     pub jobs: u64,
     pub runs: u64,
     pub activities: u64,
+    /// Jobs and runs that are old enough and stay: too much hangs together with each to go at once.
+    pub too_large: u64,
     /// Bytes of heads and bodies, of both kinds of deliveries.
     pub bytes: u64,
 }
@@ -124,12 +128,18 @@ pub struct Retained {
     pub sums_from: Timestamp,
 }
 
+/// What is known from one piece to the next, of all steps by the same horizons.
+#[derive(Clone, Debug, Default)]
+pub struct Walk {
+    stays: Arc<Mutex<Stays>>,
+}
+
 /// What a piece goes by.
-#[derive(Clone, Copy)]
 struct Asked {
     step: Step,
     horizons: Horizons,
     after: Option<Reached>,
+    walk: Walk,
 }
 
 impl Taken {
@@ -140,6 +150,7 @@ impl Taken {
         self.jobs += other.jobs;
         self.runs += other.runs;
         self.activities += other.activities;
+        self.too_large += other.too_large;
         self.bytes += other.bytes;
     }
 }
@@ -154,6 +165,7 @@ impl Piece {
             jobs: 0,
             runs: 0,
             activities: 0,
+            too_large: 0,
             bytes: 0,
         },
         next: None,
@@ -183,13 +195,15 @@ impl Store {
         step: Step,
         horizons: Horizons,
         after: Option<Reached>,
+        walk: &Walk,
     ) -> Result<Piece, WriteError> {
         let asked = Asked {
             step,
             horizons,
             after,
+            walk: walk.clone(),
         };
-        let prune = How::Settled(|tx, _, asked| piece(tx, *asked, Mode::Take).map(Ok));
+        let prune = How::Settled(|tx, _, asked| piece(tx, asked, Mode::Take).map(Ok));
         self.ask_and_wait(0, asked, prune).await
     }
 
@@ -199,14 +213,16 @@ impl Store {
         step: Step,
         horizons: Horizons,
         after: Option<Reached>,
+        walk: &Walk,
     ) -> Result<Piece, ReadError> {
         let asked = Asked {
             step,
             horizons,
             after,
+            walk: walk.clone(),
         };
         let readers = &self.inner.readers;
-        readers.read(|tx| piece(tx, asked, Mode::Find))
+        readers.read(|tx| piece(tx, &asked, Mode::Find))
     }
 
     pub fn retained(&self) -> Result<Retained, ReadError> {
@@ -250,12 +266,13 @@ impl Pace {
     }
 }
 
-fn piece(tx: &Transaction<'_>, asked: Asked, mode: Mode) -> rusqlite::Result<Piece> {
+fn piece(tx: &Transaction<'_>, asked: &Asked, mode: Mode) -> rusqlite::Result<Piece> {
     let Asked {
         step,
         horizons,
         after,
-    } = asked;
+        ref walk,
+    } = *asked;
     match (step, horizons.messages, horizons.history) {
         (Step::Messages, Some(before), _) => emptying::piece(tx, before, after, mode),
         (Step::Runs | Step::Jobs | Step::Unrecognized, _, Some(before)) => {
@@ -265,7 +282,8 @@ fn piece(tx: &Transaction<'_>, asked: Asked, mode: Mode) -> rusqlite::Result<Pie
                 emptied_before: horizons.messages,
                 mode,
             };
-            forget.piece(tx, after.unwrap_or(Reached::START))
+            let mut stays = walk.stays.lock().unwrap_or_else(PoisonError::into_inner);
+            forget.piece(tx, after.unwrap_or(Reached::START), &mut stays)
         }
         (_, _, _) => Ok(Piece::END),
     }

@@ -80,14 +80,19 @@ fn horizons(messages: Option<i64>, history: Option<i64>) -> Horizons {
 
 /// Takes all that is to go.
 fn prune(test: &TestStore, horizons: Horizons) -> Taken {
+    let known = Walk::default();
     walk(|step, after| {
-        let prune = test.store.prune(step, horizons, after);
+        let prune = test.store.prune(step, horizons, after, &known);
         test.runtime.block_on(prune).unwrap()
     })
 }
 
 fn find(test: &TestStore, horizons: Horizons) -> Taken {
-    walk(|step, after| test.store.find_to_prune(step, horizons, after).unwrap())
+    let known = Walk::default();
+    walk(|step, after| {
+        let piece = test.store.find_to_prune(step, horizons, after, &known);
+        piece.unwrap()
+    })
 }
 
 fn walk(piece: impl Fn(Step, Option<Reached>) -> Piece) -> Taken {
@@ -179,6 +184,7 @@ fn history_goes_whole_and_roll_ups_and_lanes_stay_what_they_were() {
         jobs: 69 + 13,
         runs: 13,
         activities: 26,
+        too_large: 0,
         bytes: taken.bytes,
     };
     assert_eq!(taken, expected);
@@ -352,7 +358,12 @@ fn a_piece_is_bounded_in_rows_bytes_and_events() {
     }
     test.append(job("newest", "newest", 0));
     let horizons = horizons(Some(30), Some(30));
-    let piece = |step, after| test.store.find_to_prune(step, horizons, after).unwrap();
+    let piece = |step, after| {
+        let piece = test
+            .store
+            .find_to_prune(step, horizons, after, &Walk::default());
+        piece.unwrap()
+    };
     let first = piece(Step::Messages, None);
     assert_eq!((first.taken.emptied, first.next.unwrap().id), (3, 3));
     let second = piece(Step::Messages, first.next);
@@ -365,7 +376,8 @@ fn a_piece_is_bounded_in_rows_bytes_and_events() {
     }
     test.append(job("newest", "newest", 0));
     let prune = |step, after| {
-        let prune = test.store.prune(step, horizons, after);
+        let known = Walk::default();
+        let prune = test.store.prune(step, horizons, after, &known);
         test.runtime.block_on(prune).unwrap()
     };
     for step in [Step::Messages, Step::Jobs] {
@@ -394,9 +406,99 @@ fn a_piece_is_bounded_in_rows_bytes_and_events() {
     test.append(job("newest", "newest", 0));
     let piece = test
         .store
-        .find_to_prune(Step::Runs, horizons, None)
+        .find_to_prune(Step::Runs, horizons, None, &Walk::default())
         .unwrap();
     assert_eq!((piece.taken.runs, piece.taken.events), (1, 150));
+}
+
+/// A run with one event, an activity that names the job `hub`.
+fn spoke(run: &str, days: i64) -> Arrival {
+    let activity = ActivityEvent {
+        run_id: run.to_owned(),
+        name: "a".to_owned(),
+        job_id: Some("hub".to_owned()),
+        ..ActivityEvent::default()
+    };
+    aged(days, arrival_of("t", run, vec![Event::Activity(activity)]))
+}
+
+#[test]
+fn what_stays_is_gathered_once_in_a_walk_and_not_for_each_of_its_rows() {
+    let test = fixtures::open();
+    for run in ["a", "b", "c", "d"] {
+        test.append(spoke(run, 50));
+    }
+    let mut late = spoke("e", 50);
+    late.delivery.received_at = ago(1);
+    test.append(late);
+    test.append(job("newest", "newest", 0));
+    let (known, horizons) = (Walk::default(), horizons(None, Some(30)));
+    let find = |known| {
+        let piece = test.store.find_to_prune(Step::Runs, horizons, None, known);
+        piece.unwrap().taken.runs
+    };
+    assert_eq!(find(&known), 0);
+    let older = format!("UPDATE delivery SET received_at = {}", ago(50).0);
+    let done = test.put(older, |tx, _, sql| {
+        tx.execute(&format!("{sql} WHERE message_id = 'e'"), [])?;
+        Ok(Ok(()))
+    });
+    done.recv().unwrap().unwrap();
+    assert_eq!(find(&known), 0, "the walk remembers");
+    assert_eq!(find(&Walk::default()), 5, "the next one looks again");
+}
+
+#[test]
+fn a_run_of_too_many_events_stays_and_is_told_of_with_its_jobs() {
+    let run = |events: i64| {
+        let activity = |name: i64| {
+            Event::Activity(ActivityEvent {
+                run_id: "run".to_owned(),
+                name: name.to_string(),
+                ..ActivityEvent::default()
+            })
+        };
+        aged(
+            50,
+            arrival_of("t", "run", (0..events).map(activity).collect()),
+        )
+    };
+    for (events, expected) in [(4_000, (1, 0)), (4_001, (0, 1))] {
+        let test = fixtures::open();
+        test.append(run(events));
+        test.append(job("newest", "newest", 0));
+        let taken = prune(&test, horizons(None, Some(30)));
+        assert_eq!((taken.runs, taken.too_large), expected);
+    }
+}
+
+#[test]
+fn the_number_of_deliveries_is_that_of_their_rows_whatever_goes() {
+    let test = hundred_days_of_all_kinds();
+    test.append(job("newest", "newest", 0));
+    test.append(job("newest", "newest", 0));
+    let deliveries = || test.store.upkeep().unwrap().deliveries;
+    assert_eq!(deliveries(), count(&test, "delivery").unsigned_abs());
+    let before = deliveries();
+    find(&test, horizons(None, Some(30)));
+    assert_eq!(deliveries(), before);
+    let taken = prune(&test, horizons(None, Some(30)));
+    assert_eq!(deliveries(), before - taken.deliveries);
+    assert_eq!(deliveries(), count(&test, "delivery").unsigned_abs());
+    assert!(taken.deliveries > 0);
+}
+
+#[test]
+fn the_delivery_that_was_received_last_stays_though_older_ones_came_in_behind_it() {
+    let test = fixtures::open();
+    test.append(job("last", "last", 50));
+    for id in ["imported", "newest"] {
+        test.append(job(id, id, 60));
+    }
+    prune(&test, horizons(Some(30), Some(30)));
+    assert_eq!(job_ids(&test), ["last", "newest"]);
+    let source = test.store.sources().unwrap().remove(0);
+    assert_eq!(source.newest.unwrap().received_at, ago(50));
 }
 
 #[test]
@@ -442,7 +544,8 @@ fn a_prune_that_was_cut_off_goes_on_where_it_was() {
     let mut step = steps.next();
     let horizons = horizons(Some(40), Some(60));
     while let Some(now) = step {
-        let prune = test.store.prune(now, horizons, None);
+        let known = Walk::default();
+        let prune = test.store.prune(now, horizons, None, &known);
         let piece = test.runtime.block_on(prune).unwrap();
         taken.add(piece.taken);
         test.store.close();
