@@ -3,6 +3,7 @@
 //! The modules in reading order, lowest floor first. A module names itself and modules on lower
 //! floors; `ARCHITECTURE.md` has the picture, and `tests/it/tidy.rs` holds it.
 
+pub mod causes;
 pub mod clock;
 pub mod notification;
 

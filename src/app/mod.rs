@@ -27,6 +27,7 @@ use crate::app::options::{
 use crate::app::prune::{PruneTimes, keep_pruning};
 use crate::app::servers::{Servers, servers};
 use crate::app::sockets::Sockets;
+use crate::causes::chain;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::doctor::gather::SyncLook;
@@ -171,7 +172,10 @@ impl App {
     pub async fn run(self, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
         if let Err(error) = self.store.begin_lifetime(env!("CARGO_PKG_VERSION")).await {
             // It is written with the next commit; what stands in its way, stands in that of pushes.
-            tracing::warn!(%error, "cannot write that the server has started");
+            tracing::warn!(
+                error = chain(&error),
+                "cannot write that the server has started"
+            );
         }
         let Servers {
             receiver,

@@ -1,10 +1,13 @@
 //! The command line: one file a command, and what they have in common.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage. What a person asked for goes to standard output;
-//! logs and errors go to standard error, an error as one line for each cause.
+//! logs and errors go to standard error, an error as one line for each cause. Whoever closes the pipe
+//! has read enough: the command goes on to its end, and ends as it would have.
 
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -99,6 +102,9 @@ impl Common {
     }
 }
 
+/// Something that was asked for could not be written, for another reason than that nobody reads it.
+static IS_UNSAID: AtomicBool = AtomicBool::new(false);
+
 /// Runs the command that the process was given.
 pub fn run() -> ExitCode {
     // Prints help, version or what is wrong with the arguments, and ends with 0 or 2.
@@ -120,6 +126,7 @@ pub fn run() -> ExitCode {
         Command::Prune(command) => prune::run(&command),
     };
     match result {
+        Ok(_) if IS_UNSAID.load(Ordering::Relaxed) => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
             complain(&error);
@@ -128,26 +135,33 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Tells a person something beside what was asked for.
-#[expect(clippy::print_stderr, reason = "this is where people are told")]
+/// Tells a person something beside what was asked for. Where that cannot be written, nobody can be
+/// told so.
 fn note(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-#[expect(clippy::print_stderr, reason = "this is where people are told")]
 fn complain(error: &anyhow::Error) {
     // Several things that are wrong with the configuration are a line each.
     for line in error.to_string().lines() {
-        eprintln!("mpsink: {line}");
+        note(&format!("mpsink: {line}"));
     }
     for cause in error.chain().skip(1) {
-        eprintln!("  because: {cause}");
+        note(&format!("  because: {cause}"));
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the person asked for")]
+/// Prints a line that a person asked for.
 fn say(line: &str) {
-    println!("{line}");
+    match writeln!(io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            // Once is enough, however many lines there are.
+            if !IS_UNSAID.swap(true, Ordering::Relaxed) {
+                note(&format!("mpsink: cannot write to standard output: {error}"));
+            }
+        }
+        Ok(()) | Err(_) => {}
+    }
 }
 
 /// Asks the server that runs on `database` to do something, and returns its answer.

@@ -5,13 +5,14 @@
 //! right.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
+use crate::cli::output::Output;
 use crate::cli::{Common, http_agent, say};
 use crate::clock::Clock;
 use crate::config::{Config, TRY_DATABASE};
@@ -124,7 +125,7 @@ pub(super) fn run(command: &Push) -> anyhow::Result<ExitCode> {
         let push = build(&content, &endpoint.target, &signer, now)
             .context("cannot put the message into this format; try --format simplified")?;
         if command.print {
-            print(&push)?;
+            print(&push, number > 0)?;
             continue;
         }
         let (status, answer) = send(&agent, &endpoint, &push)?;
@@ -236,11 +237,15 @@ fn with_own_ids(message: &[u8], number: u64) -> Vec<u8> {
     changed
 }
 
-fn print(push: &Capture) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&capture::write(push))?;
-    stdout.write_all(b"\n")?;
-    Ok(())
+/// Prints a request as it is, to the byte: a line break behind it would be one of its body. Between
+/// two of them there is one.
+fn print(push: &Capture, is_behind_another: bool) -> anyhow::Result<()> {
+    let mut output = Output::open(None)?;
+    if is_behind_another {
+        output.write(b"\n")?;
+    }
+    output.write(&capture::write(push))?;
+    output.finish()
 }
 
 fn send(agent: &ureq::Agent, endpoint: &Endpoint, push: &Capture) -> anyhow::Result<(u16, String)> {

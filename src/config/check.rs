@@ -20,7 +20,7 @@ use crate::signature::urls::UrlPattern;
 use crate::store::retention::kept::Retention;
 use crate::web::access::AccessOptions;
 use crate::web::base_path::BasePath;
-use crate::web::proxies::TrustedProxies;
+use crate::web::proxies::{NetworkError, TrustedProxies};
 
 /// The longest date window that makes sense: SMQ repeats a push for a day at most.
 const DATE_WINDOW_MS_MAX: i64 = 24 * 60 * 60 * 1000;
@@ -177,7 +177,15 @@ fn trusted_proxies(merged: &Merged) -> Result<TrustedProxies, ConfigError> {
     let expected = "a list of IP addresses or ranges of them, such as \"127.0.0.1\", \"10.0.0.0/8\" \
                     or \"fd00::/8\"";
     let networks = texts(merged, key, expected)?.into_iter();
-    let networks = networks.map(|text| text.parse().map_err(|_| wrong(key, text, expected)));
+    let networks = networks.map(|text| {
+        text.parse().map_err(|error| match error {
+            NetworkError::NoNetwork => wrong(key, text, expected),
+            NetworkError::Mapped => {
+                let expected = "written as IPv4, such as 10.0.0.0/8 for ::ffff:10.0.0.0/104";
+                wrong(key, text, expected)
+            }
+        })
+    });
     Ok(TrustedProxies(networks.collect::<Result<_, _>>()?))
 }
 

@@ -107,6 +107,10 @@ const WRONG: &[(&str, &str)] = &[
         "`trusted_proxies` is `proxy`",
     ),
     ("trusted_proxies = [\"10.0.0.0/33\"]", "`10.0.0.0/33`"),
+    (
+        "trusted_proxies = [\"::ffff:10.0.0.0/104\"]",
+        "but must be written as IPv4, such as 10.0.0.0/8",
+    ),
     ("trusted_proxies = [10]", "`trusted_proxies` is `10`"),
     (
         "[receiver]\nlisten = 8080",

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use crate::causes::chain;
 use crate::clock::{Clock, Throttle};
 use crate::envelope;
 use crate::ingest::account::{Account, Ledger};
@@ -375,7 +376,10 @@ impl Ingest {
         // The push is on disk by now, and does not depend on it: without the copy the next start
         // fetches the certificate again.
         if let Err(error) = self.store.keep_certificate(certificate).await {
-            tracing::warn!(%error, "cannot keep the certificate in the database");
+            tracing::warn!(
+                error = chain(&error),
+                "cannot keep the certificate in the database"
+            );
         }
     }
 
@@ -385,7 +389,9 @@ impl Ingest {
         let store = self.store.clone();
         match tokio::task::spawn_blocking(move || store.allowances()).await {
             Ok(Ok(allowances)) => self.doors.add(allowances),
-            Ok(Err(error)) => tracing::warn!(%error, "cannot read who is let in"),
+            Ok(Err(error)) => {
+                tracing::warn!(error = chain(&error), "cannot read who is let in");
+            }
             Err(error) => tracing::warn!(%error, "cannot read who is let in"),
         }
     }
@@ -397,7 +403,7 @@ fn trouble_of(error: &WriteError) -> Trouble {
         WriteError::DiskFull => Trouble::DiskFull,
         WriteError::HeldFull => Trouble::HeldFull,
         other => {
-            tracing::error!(error = %other, "cannot write a push");
+            tracing::error!(error = chain(other), "cannot write a push");
             Trouble::StoreUnavailable
         }
     }

@@ -25,6 +25,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::{task, time};
 
+use crate::causes::chain;
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::Metrics;
 use crate::signature::certificate::Certificate;
@@ -301,7 +302,7 @@ impl State {
             }
             Err(error) => tracing::warn!(
                 url = known.url,
-                error = &error as &dyn std::error::Error,
+                error = chain(&error),
                 "a certificate in the database cannot be read, so it is fetched again when needed"
             ),
         }
@@ -420,7 +421,7 @@ impl InFlight {
             Err(error) => {
                 tracing::warn!(
                     url = self.url.as_str(),
-                    error = &error as &dyn std::error::Error,
+                    error = chain(&error),
                     "cannot get a certificate"
                 );
                 state.note_failure(&self.url, now, error.clone());

@@ -13,7 +13,8 @@
 //! [`leave`] stands inside `representation.rs`, which makes the tag of what is sent, and outside the
 //! guard, whose pages of errors have links too.
 //!
-//! A target that does not begin with the base is told so by the guard, with 404. What process
+//! A target that does not begin with the base is told so by the guard, with 404, if who asks may come
+//! in; others are told what they are told everywhere, with the base in its links. What process
 //! managers and scrapers ask for is answered without the base as well ([`AT_THE_ROOT`]): they do not
 //! come through the proxy.
 

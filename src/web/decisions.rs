@@ -2,19 +2,20 @@
 //!
 //! Each is a POST that passes [`may_change`]. A person is sent to a page that says what happened,
 //! and back to *Connect* from there (`?back=connect`, one of a fixed set: no address is taken from a
-//! request); a command on this machine (`mpsink admit`) is told as JSON.
+//! request); a command on this machine (`mpsink admit`) is told as JSON. Each leaves a line in the log:
+//! what was decided about which push, and by whom.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use crate::ingest::Outcome;
-use crate::store::records::RowId;
+use crate::store::records::{HeldRecord, RowId};
 use crate::web::error::{PageError, What};
-use crate::web::guard::{Asker, may_change};
+use crate::web::guard::{Asker, Who, may_change, who};
 use crate::web::lists::Given;
 use crate::web::pages::notice::Notice;
-use crate::web::reads::row_id;
+use crate::web::reads::{read, row_id};
 use crate::web::state::AppState;
 
 /// The parameter that names the page to go back to.
@@ -31,6 +32,38 @@ struct Decided {
     admitted: Option<u64>,
 }
 
+/// What is logged of a decision. Nothing of what the push says is in it.
+struct Entry {
+    who: Who,
+    /// Read before the decision, which may take it away.
+    held: Option<HeldRecord>,
+}
+
+impl Entry {
+    async fn begin(request: &HttpRequest, state: &AppState, id: RowId) -> Entry {
+        // Who decides about a push that is not there, or cannot be read, is told so by the decision.
+        let found = read(state, move |store| store.find_held(id)).await;
+        Entry {
+            who: who(request),
+            held: found.ok().flatten().map(|detail| detail.held),
+        }
+    }
+
+    fn write(&self, decision: &str, id: RowId, admitted: Option<u64>) {
+        let held = self.held.as_ref();
+        tracing::info!(
+            decision,
+            held = %id,
+            owner = held.and_then(|held| held.owner.as_deref()),
+            topic = held.and_then(|held| held.topic.as_deref()),
+            admitted,
+            by = self.who.by,
+            address = self.who.address.map(|address| address.to_string()),
+            "a decision about a held push"
+        );
+    }
+}
+
 /// Lets one held push in, whatever it is held for.
 pub async fn admit(
     request: HttpRequest,
@@ -39,6 +72,7 @@ pub async fn admit(
 ) -> Result<HttpResponse, PageError> {
     let asker = may_change(&request)?;
     let id = row_id(What::Held, &id)?;
+    let entry = Entry::begin(&request, &state, id).await;
     let outcome = state.ingest.admit(id).await;
     let outcome = outcome.map_err(|error| PageError::of_decision(error, id))?;
     let (notice, outcome, delivery) = match outcome {
@@ -48,6 +82,11 @@ pub async fn admit(
         Outcome::Held { .. } | Outcome::Refused { .. } => (Notice::StillHeld, "held", None),
         Outcome::Failed(trouble) => return Err(trouble.into()),
     };
+    let decision = match outcome {
+        "held" => "not admitted",
+        _ => "admitted",
+    };
+    entry.write(decision, id, None);
     let path = match (back_of(&request), delivery) {
         (Some(back), _) => back.to_owned(),
         (None, Some(delivery)) => format!("/deliveries/{delivery}"),
@@ -69,8 +108,10 @@ pub async fn allow_owner(
 ) -> Result<HttpResponse, PageError> {
     let asker = may_change(&request)?;
     let id = row_id(What::Held, &id)?;
+    let entry = Entry::begin(&request, &state, id).await;
     let admitted = state.ingest.allow_owner(id).await;
     let admitted = admitted.map_err(|error| PageError::of_decision(error, id))?;
+    entry.write("owner allowed", id, Some(admitted));
     let back = back_of(&request);
     let notice = Notice::OwnerAllowed { admitted };
     Ok(allowed(asker, back, notice, admitted))
@@ -84,8 +125,10 @@ pub async fn allow_topic(
 ) -> Result<HttpResponse, PageError> {
     let asker = may_change(&request)?;
     let id = row_id(What::Held, &id)?;
+    let entry = Entry::begin(&request, &state, id).await;
     let admitted = state.ingest.allow_topic(id).await;
     let admitted = admitted.map_err(|error| PageError::of_decision(error, id))?;
+    entry.write("topic allowed", id, Some(admitted));
     let back = back_of(&request);
     let notice = Notice::TopicAllowed { admitted };
     Ok(allowed(asker, back, notice, admitted))
@@ -99,8 +142,10 @@ pub async fn drop_held(
 ) -> Result<HttpResponse, PageError> {
     let asker = may_change(&request)?;
     let id = row_id(What::Held, &id)?;
+    let entry = Entry::begin(&request, &state, id).await;
     let dropped = state.ingest.drop_held(id).await;
     dropped.map_err(|error| PageError::of_decision(error, id))?;
+    entry.write("dropped", id, None);
     let decided = Decided {
         outcome: "dropped",
         delivery: None,

@@ -25,6 +25,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 
+use crate::causes::chain;
 use crate::export::{Export, ExportError, Format, Step};
 use crate::store::Store;
 use crate::store::errors::ReadError;
@@ -226,10 +227,7 @@ async fn next(mut flow: Flow) -> Result<Option<(Bytes, Flow)>, Broken> {
 impl Flow {
     fn step(mut self) -> Result<Flow, Broken> {
         let step = self.export_step().inspect_err(|error| {
-            tracing::warn!(
-                error = error as &dyn std::error::Error,
-                "a download was cut off"
-            );
+            tracing::warn!(error = chain(error), "a download was cut off");
         })?;
         match step {
             Step::Chunk(bytes) => self.rest = self.packer.pack(bytes)?.into(),

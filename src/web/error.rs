@@ -11,6 +11,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use thiserror::Error;
 
+use crate::causes::chain;
 use crate::clock::Timestamp;
 use crate::ingest::decide::{Allowable, DecideError};
 use crate::ingest::{Outcome, Trouble};
@@ -346,7 +347,10 @@ pub struct Asked {
 /// Answers a request with the error, in the form that its readers can use.
 pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
     if let PageError::Unavailable { source } = error {
-        let cause = source.as_deref().map(chain).unwrap_or_default();
+        let cause = source
+            .as_deref()
+            .map(|error| chain(error))
+            .unwrap_or_default();
         tracing::error!(
             path = asked.here.split('?').next().unwrap_or_default(),
             cause,
@@ -407,17 +411,6 @@ pub fn present(error: &PageError, asked: &Asked) -> HttpResponse {
     } else {
         trouble::respond(response, answer, asked)
     }
-}
-
-fn chain(error: &(dyn Error + Send + Sync + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

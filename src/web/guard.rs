@@ -12,6 +12,8 @@
 //!
 //! [`may_change`] is the rule for everything that changes something. Reading is not its matter.
 
+use std::net::IpAddr;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Version;
@@ -24,7 +26,7 @@ use crate::clock::Timestamp;
 use crate::store::Store;
 use crate::store::records::Attention;
 use crate::store::retention::kept::Kept;
-use crate::web::access::{Access, Login};
+use crate::web::access::{self, Access, Login};
 use crate::web::base_path::Outside;
 use crate::web::error::{self, Asked, PageError};
 use crate::web::lists;
@@ -73,7 +75,8 @@ const PROXY_HEADERS: [&str; 4] = ["forwarded", "via", "x-real-ip", "cf-connectin
 #[derive(Clone, Copy, Debug)]
 pub struct Known;
 
-/// What answers anybody, whoever asks: process managers and load balancers have no secret.
+/// What answers anybody, whoever asks: process managers and load balancers have no secret. Who asks
+/// there is found out only as far as it takes no time, or wrong passwords would make them wait.
 const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Stands in the extensions beside [`Known`]: by what somebody is known.
@@ -93,6 +96,15 @@ pub enum Asker {
     Script,
     /// A command on this machine that knows the key.
     Command,
+}
+
+/// By whose wish something was done, for the log.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// The name of a login, or what stands in for one.
+    pub by: String,
+    /// Where the request came from, as far as proxies are trusted.
+    pub address: Option<IpAddr>,
 }
 
 /// The middleware around all routes of the dashboard.
@@ -130,7 +142,7 @@ pub async fn guard(
             request.extensions_mut().insert(known_by);
             outside_base_path(&request)
         }
-        Err(_) if OPEN_PATHS.contains(&request.path()) => None,
+        Err(_) if is_open(&request) => None,
         Err(error) => Some(error),
     };
     let mut response = match refused {
@@ -180,6 +192,10 @@ async fn known_by(request: &ServiceRequest) -> Result<KnownBy, PageError> {
     let state = request.app_data::<web::Data<AppState>>();
     let headers = request.headers();
     match state.map(|state| &state.access) {
+        Some(access) if access.has_login() && is_open(request) => {
+            let login = access.ask_at_once(headers).map(KnownBy::Login);
+            login.ok_or_else(|| access.login_needed())
+        }
         Some(access) if access.has_login() => {
             let sender = client(request.request()).and_then(|client| client.address);
             access.ask(headers, sender).await.map(KnownBy::Login)
@@ -199,7 +215,12 @@ async fn known_by(request: &ServiceRequest) -> Result<KnownBy, PageError> {
     }
 }
 
-/// Only who is known is told where the pages are.
+fn is_open(request: &ServiceRequest) -> bool {
+    OPEN_PATHS.contains(&request.path())
+}
+
+/// Asked of who is known alone, so that others get the answer that every path gives them. It is no
+/// secret where the pages are: that answer names the base in its links.
 fn outside_base_path(request: &ServiceRequest) -> Option<PageError> {
     let extensions = request.extensions();
     let outside = extensions.get::<Outside>()?;
@@ -259,6 +280,22 @@ pub fn may_change(request: &HttpRequest) -> Result<Asker, PageError> {
     let known_by = request.extensions().get::<KnownBy>().copied();
     let host = client(request).and_then(|client| client.host);
     changer(known_by, request.headers(), host.as_deref())
+}
+
+/// Returns who asks, once [`may_change`] has let it pass.
+pub fn who(request: &HttpRequest) -> Who {
+    let known_by = request.extensions().get::<KnownBy>().copied();
+    let by = match known_by {
+        Some(KnownBy::Login(Login::Person)) => access::name_in(request.headers()),
+        Some(KnownBy::Login(Login::Script)) => Some("a token".to_owned()),
+        Some(KnownBy::Login(Login::Command)) => Some("a command on this machine".to_owned()),
+        Some(KnownBy::BeingHere) => Some("somebody on this machine".to_owned()),
+        None => None,
+    };
+    Who {
+        by: by.unwrap_or_default(),
+        address: client(request).and_then(|client| client.address),
+    }
 }
 
 fn changer(

@@ -3,7 +3,7 @@
 //! The first two answer anybody, since process managers and load balancers have no secret. A stranger
 //! learns of `/readyz` only whether it is so, and from a look that may be a second old: nobody can
 //! keep the disk or the readers busy by asking. Who may know everything gets a fresh look, with the
-//! reasons.
+//! reasons; nobody is known by a password here, since checking one takes its time (`guard.rs`).
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

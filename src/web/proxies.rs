@@ -38,31 +38,40 @@ pub struct Client {
     pub host: Option<String>,
 }
 
-/// The text is no address and no range of addresses.
+/// Why a text is no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoNetwork;
+pub enum NetworkError {
+    /// It is no address and no range of addresses.
+    NoNetwork,
+    /// It is an IPv4 address written as IPv6. Senders are compared in their own form, so it would
+    /// match nobody.
+    Mapped,
+}
 
 impl FromStr for Network {
-    type Err = NoNetwork;
+    type Err = NetworkError;
 
     /// Reads an address, or an address, `/` and how many of its bits count.
-    fn from_str(text: &str) -> Result<Network, NoNetwork> {
+    fn from_str(text: &str) -> Result<Network, NetworkError> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| NoNetwork)?;
+        let address: IpAddr = address.parse().map_err(|_| NetworkError::NoNetwork)?;
+        if address != address.to_canonical() {
+            return Err(NetworkError::Mapped);
+        }
         let bits = if address.is_ipv4() { 32 } else { 128 };
         let prefix_bits = match prefix {
             None => bits,
             // `+8` and ` 8` are numbers for `parse` and wrong here.
             Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                text.parse().map_err(|_| NoNetwork)?
+                text.parse().map_err(|_| NetworkError::NoNetwork)?
             }
-            Some(_) => return Err(NoNetwork),
+            Some(_) => return Err(NetworkError::NoNetwork),
         };
         if prefix_bits > bits {
-            return Err(NoNetwork);
+            return Err(NetworkError::NoNetwork);
         }
         Ok(Network {
             address,
@@ -73,7 +82,7 @@ impl FromStr for Network {
 
 impl Network {
     fn contains(&self, address: IpAddr) -> bool {
-        match (self.address.to_canonical(), address.to_canonical()) {
+        match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 let differing = u32::from(own) ^ u32::from(other);
                 differing.leading_zeros() >= u32::from(self.prefix_bits)
@@ -204,7 +213,16 @@ mod tests {
             "::/129",
             "10.0.0/8",
         ] {
-            assert_eq!(text.parse::<Network>(), Err(NoNetwork), "{text}");
+            let error = Err(NetworkError::NoNetwork);
+            assert_eq!(text.parse::<Network>(), error, "{text}");
+        }
+        for text in [
+            "::ffff:10.0.0.0/104",
+            "::ffff:10.0.0.1",
+            "::ffff:10.0.0.0/8",
+        ] {
+            let error = Err(NetworkError::Mapped);
+            assert_eq!(text.parse::<Network>(), error, "{text}");
         }
     }
 

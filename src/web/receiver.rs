@@ -24,7 +24,7 @@ use crate::ingest::Outcome;
 use crate::ingest::account::Account;
 use crate::notification::delivery::{Delivery, Headers};
 use crate::notification::reason::RefusalReason;
-use crate::notification::source::{Source, SourceId, masked};
+use crate::notification::source::{Source, SourceId};
 use crate::store::REFUSED_BODY_BYTES_MAX;
 use crate::web::error::{ReceiverError, answer};
 use crate::web::requests;
@@ -69,15 +69,25 @@ impl Paths {
     /// Returns a target of no source as it may be shown: a wrong path is mostly the right one with
     /// something added, and then holds the secret.
     pub fn shown(&self, target: &str) -> String {
-        let plain = percent_decode_str(target)
-            .decode_utf8_lossy()
-            .to_lowercase();
-        let holds_secret = self.secrets.iter().any(|secret| plain.contains(secret));
-        if holds_secret {
-            masked(target)
-        } else {
-            target.to_owned()
+        if !self.is_secret_in(target) {
+            return target.to_owned();
         }
+        let (path, query) = match target.split_once('?') {
+            Some((path, _)) => (path, "?•••"),
+            None => (target, ""),
+        };
+        // What was added may be a segment of its own, before or behind the secret.
+        let segments = path.split('/').map(|segment| {
+            let is_secret = self.is_secret_in(segment);
+            if is_secret { "•••" } else { segment }
+        });
+        let segments: Vec<&str> = segments.collect();
+        format!("{}{query}", segments.join("/"))
+    }
+
+    fn is_secret_in(&self, text: &str) -> bool {
+        let plain = percent_decode_str(text).decode_utf8_lossy().to_lowercase();
+        self.secrets.iter().any(|secret| plain.contains(secret))
     }
 
     /// Returns the source one of whose paths is exactly `target`.
@@ -385,6 +395,9 @@ mod tests {
             ("/n/0123ABCD", "/n/•••"),
             ("/n/%30123abcd", "/n/•••"),
             ("/n/0123abcd?x=1", "/n/•••?•••"),
+            ("/n/0123abcd/more/of/it", "/n/•••/more/of/it"),
+            ("/n%2f0123abcd/x", "/•••/x"),
+            ("/jobs?q=0123abcd", "/jobs?•••"),
         ];
         for (target, expected) in cases {
             assert_eq!(paths.shown(target), expected, "{target}");

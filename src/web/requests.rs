@@ -50,7 +50,12 @@ pub async fn named(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let state = request.app_data::<web::Data<AppState>>();
     let id = state.map_or_else(String::new, |state| state.requests.next());
-    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let method = request.method().clone();
+    // A push on a wrong way names the secret path here as well.
+    let path = match state {
+        Some(state) => state.paths.shown(request.path()),
+        None => request.path().to_owned(),
+    };
     let began = Instant::now();
     let mut response = next.call(request).await?.map_into_boxed_body();
     name(response.headers_mut(), &id);

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::causes::chain;
+
 /// Lines waiting for a reader that is slow.
 const LINES_MAX: usize = 16;
 
@@ -57,7 +59,7 @@ where
             }
             Err(error) => {
                 let error = chain(&error);
-                tracing::warn!(what, %error, "work for a command did not come to its end");
+                tracing::warn!(what, error, "work for a command did not come to its end");
                 Line::Error(error)
             }
         };
@@ -76,16 +78,4 @@ fn respond<T: Serialize + 'static>(reader: mpsc::Receiver<T>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/x-ndjson")
         .streaming(body)
-}
-
-/// Returns an error with all of its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,6 +1,8 @@
 //! The dashboard's door when somebody can log in: who comes in, who may change what, and what of a
 //! proxy's word counts.
 
+use std::time::{Duration, Instant};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mpsink::notification::Format;
@@ -104,6 +106,27 @@ fn without_a_login_nothing_is_shown_and_everybody_is_told_how_to_log_in() {
         assert_ne!(door.status(path, &[]), 401, "{path}");
     }
     assert_eq!(http::get(door.app.facts.receiver, "/healthz").status, 200);
+}
+
+#[test]
+fn no_wrong_password_makes_those_wait_who_ask_for_our_health() {
+    let door = door("");
+    let wrong = basic("anna", "wrong");
+    let wrong = [("Authorization", wrong.as_str())];
+    for path in ["/healthz", "/readyz"] {
+        let took = (0..3).map(|_| {
+            let began = Instant::now();
+            assert_ne!(door.status(path, &wrong), 401, "{path}");
+            began.elapsed()
+        });
+        // A machine that has much to do may be slow once; a wrong login waits a second each time.
+        assert!(took.min().unwrap() < Duration::from_secs(1), "{path}");
+    }
+    let token = [("Authorization", door.token.as_str())];
+    let ready = http::get_with(door.app.facts.dashboard, "/readyz", &token);
+    assert!(ready.json()["checks"].is_array());
+    let ready = http::get_with(door.app.facts.dashboard, "/readyz", &wrong);
+    assert_eq!(ready.json().get("checks"), None);
 }
 
 #[test]

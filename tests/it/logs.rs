@@ -13,6 +13,7 @@ use mpsink::notification::Format;
 use mpsink::push::{PushContent, Signer, build};
 use mpsink::signature::TEST_CERTIFICATE_URL;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::app::{OWNER, TOPIC};
 use crate::http;
@@ -30,13 +31,22 @@ struct Logged {
     request: String,
 }
 
-/// Serves with `config`, takes one push and one request for a page, and stops.
-fn log_of_a_push(config: &str) -> Logged {
+/// A server that is being logged.
+struct Running {
+    folder: TempDir,
+    receiver: SocketAddr,
+    dashboard: SocketAddr,
+    target: String,
+}
+
+/// Serves with `config`, lets `act` ask it for something, stops, and returns the lines.
+fn log_of(config: &str, flags: &[&str], act: impl FnOnce(&Running)) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mpsink.toml"), config).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_mpsink"))
         .current_dir(folder.path())
-        .args(["serve", "--try", "--receiver-listen", "127.0.0.1:0"])
+        .args(["serve", "--receiver-listen", "127.0.0.1:0"])
+        .args(flags)
         .args(["--dashboard-listen", "127.0.0.1:0"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -66,28 +76,67 @@ fn log_of_a_push(config: &str) -> Logged {
     let dashboard = value("dashboard:");
     let dashboard = dashboard.trim_start_matches("http://").parse().unwrap();
     let target = &endpoint[endpoint.match_indices('/').nth(2).unwrap().0..];
-    let request = push(folder.path(), receiver, target);
-    let words = format!("/jobs?q={SECRET_WORD}");
-    assert_eq!(http::get(dashboard, &words).status, 200);
+    let target = target.to_owned();
+    act(&Running {
+        folder,
+        receiver,
+        dashboard,
+        target,
+    });
     let stopped = Command::new("kill").arg(child.id().to_string()).status();
     assert!(stopped.unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    reading.join().unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Serves with `config`, takes one push and some requests for a page, and stops.
+fn log_of_a_push(config: &str) -> Logged {
+    let (mut secret, mut request) = (String::new(), String::new());
+    let lines = log_of(config, &["--try"], |running| {
+        let target = &running.target;
+        secret = target.rsplit('/').next().unwrap().to_owned();
+        request = push(running.folder.path(), running.receiver, target);
+        let words = format!("/jobs?q={SECRET_WORD}");
+        assert_eq!(http::get(running.dashboard, &words).status, 200);
+        // Somebody tries the endpoint at the wrong listener.
+        let astray = format!("{target}/jobs");
+        assert_eq!(http::get(running.dashboard, &astray).status, 404);
+    });
     Logged {
-        lines: reading.join().unwrap().lines().map(str::to_owned).collect(),
-        secret: target.rsplit('/').next().unwrap().to_owned(),
+        lines,
+        secret,
         request,
     }
 }
 
+fn objects(lines: &[String]) -> Vec<Value> {
+    let lines = lines.iter();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect()
+}
+
 /// Sends a push that holds all that must not be logged, and returns the id it was answered with.
 fn push(folder: &Path, receiver: SocketAddr, target: &str) -> String {
-    let signer =
-        Signer::from_test_key(&folder.join("mpsink-try.key"), TEST_CERTIFICATE_URL).unwrap();
+    let answer = send(folder, receiver, target, OWNER, TEST_CERTIFICATE_URL);
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    answer.header("x-request-id").unwrap().to_owned()
+}
+
+fn send(
+    folder: &Path,
+    receiver: SocketAddr,
+    target: &str,
+    owner: &str,
+    certificate_url: &str,
+) -> http::Response {
+    let key = folder.join("mpsink-try.key");
+    let signer = Signer::from_test_key(&key, certificate_url).unwrap();
     let now = Clock::system().now();
     let message = format!(r#"{{"jobId":"j","state":"Success","userData":"{SECRET_WORD}\n"}}"#);
     let content = PushContent {
         format: Format::Json,
-        topic_owner: OWNER.to_owned(),
+        topic_owner: owner.to_owned(),
         topic: TOPIC.to_owned(),
         message_id: HOSTILE_ID.to_owned(),
         tag: None,
@@ -95,9 +144,7 @@ fn push(folder: &Path, receiver: SocketAddr, target: &str) -> String {
         message: message.into_bytes(),
     };
     let push = build(&content, target, &signer, now).unwrap();
-    let answer = http::send(receiver, &http::wire(&push));
-    assert_eq!(answer.status, 204, "{}", answer.text());
-    answer.header("x-request-id").unwrap().to_owned()
+    http::send(receiver, &http::wire(&push))
 }
 
 fn assert_nothing_secret(logged: &Logged) {
@@ -136,10 +183,7 @@ fn a_push_is_one_line_of_text_whose_values_cannot_end_it() {
 #[test]
 fn a_push_is_one_object_of_json_with_the_same_values() {
     let logged = log_of_a_push("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
-    let lines = logged.lines.iter();
-    let lines: Vec<Value> = lines
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
-        .collect();
+    let lines = objects(&logged.lines);
     let said = |text: &str| {
         lines
             .iter()
@@ -161,6 +205,12 @@ fn a_push_is_one_object_of_json_with_the_same_values() {
         requests.iter().any(|line| line["path"] == "/jobs"),
         "{lines:?}"
     );
+    assert!(
+        requests
+            .iter()
+            .any(|line| line["path"] == "/notifications/•••/jobs"),
+        "{lines:?}"
+    );
     assert_nothing_secret(&logged);
 }
 
@@ -168,4 +218,66 @@ fn a_push_is_one_object_of_json_with_the_same_values() {
 fn a_push_is_no_line_where_only_trouble_is_logged() {
     let logged = log_of_a_push("[log]\nlevel = \"warn\"\n");
     assert_eq!(logged.lines, Vec::<String>::new());
+}
+
+#[test]
+fn a_decision_about_a_held_push_is_a_line_that_says_what_and_by_whom() {
+    let other = "9999999999999999";
+    let config = format!("[log]\nformat = \"json\"\n[[source]]\nowners = [\"{OWNER}\"]\n");
+    let lines = log_of(&config, &["--try"], |running| {
+        let (folder, receiver) = (running.folder.path(), running.receiver);
+        push(folder, receiver, &running.target);
+        let ours = [("Sec-Fetch-Site", "same-origin"), ("Host", "localhost")];
+        for decision in ["drop", "allow-owner"] {
+            let held = send(
+                folder,
+                receiver,
+                &running.target,
+                other,
+                TEST_CERTIFICATE_URL,
+            );
+            assert_eq!(held.status, 403, "{}", held.text());
+            let items = http::get(running.dashboard, "/held.json").json();
+            let path = format!("/held/{}/{decision}", items["items"][0]["id"]);
+            let decided = http::request(running.dashboard, "POST", &path, &ours);
+            assert_eq!(decided.status, 303, "{}", decided.text());
+        }
+    });
+    assert!(!lines.iter().any(|line| line.contains(SECRET_WORD)));
+    let lines = objects(&lines);
+    let decisions: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["message"] == "a decision about a held push")
+        .collect();
+    assert_eq!(decisions.len(), 2, "{lines:?}");
+    for (line, decision) in decisions.into_iter().zip(["dropped", "owner allowed"]) {
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["decision"], decision);
+        assert!(line["held"].is_string(), "{line}");
+        assert_eq!(line["owner"], other);
+        assert_eq!(line["topic"], TOPIC);
+        assert_eq!(line["by"], "somebody on this machine");
+        assert_eq!(line["address"], "127.0.0.1");
+    }
+}
+
+#[test]
+fn why_a_certificate_did_not_come_is_told_to_its_cause_in_either_form() {
+    // Nobody listens at port 1, and nothing leaves this machine.
+    let url = "http://127.0.0.1:1/certificate.pem";
+    for format in ["text", "json"] {
+        let config = format!(
+            "[log]\nformat = \"{format}\"\n[verify]\ncertificate_urls = [\"http://127.0.0.1:1/\"]\n"
+        );
+        let lines = log_of(&config, &[], |running| {
+            let (folder, receiver) = (running.folder.path(), running.receiver);
+            let answer = send(folder, receiver, &running.target, OWNER, url);
+            assert!(answer.status >= 500, "{}", answer.status);
+        });
+        let line = lines
+            .iter()
+            .find(|line| line.contains("cannot get a certificate"));
+        let line = line.unwrap_or_else(|| panic!("{lines:?}"));
+        assert!(line.to_lowercase().contains("refused"), "{line}");
+    }
 }

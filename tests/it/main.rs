@@ -78,6 +78,7 @@ mod outcomes;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod pipes;
 mod prune;
 #[cfg(test)]
 mod rebuild;

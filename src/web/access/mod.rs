@@ -8,10 +8,12 @@
 //! A password is checked by argon2, which is slow on purpose, and so the way to it is narrow:
 //!
 //! - [`VERIFICATIONS_MAX`] at a time, off the async threads; each takes 19 MiB and a core.
-//! - [`AccessBounds::attempts_max`] that wait, are checked, or were wrong and are answered slowly.
-//!   One more is told at once to come again later, without being looked at.
-//! - What was right is remembered ([`remembered::REMEMBERED_MS`]) and does not come this way. So
-//!   whoever fills the way with wrong passwords keeps out those who come new, not those who are in.
+//! - [`AccessBounds::attempts_max`] that wait, are checked, or were wrong and are answered slowly, and
+//!   of those [`AccessBounds::attempts_of_sender_max`] of one sender. One more is told at once to come
+//!   again later, without being looked at.
+//! - What was right is remembered, as long as it is used ([`remembered`]), and does not come this way.
+//!   So whoever fills the way with wrong passwords, from many addresses, keeps out those who come new,
+//!   not those who are in.
 //! - An unknown name is checked against the costliest hash there is, and is then wrong like any
 //!   other: the time of an answer does not tell which names exist.
 //!
@@ -31,6 +33,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::clock::{Clock, Throttle};
+use crate::web::access::places::Places;
 use crate::web::access::remembered::Remembered;
 use crate::web::access::tokens::TokenDigest;
 use crate::web::access::users::User;
@@ -39,6 +42,8 @@ use crate::web::error::PageError;
 pub mod remembered;
 pub mod tokens;
 pub mod users;
+
+mod places;
 
 /// Passwords that are checked at a time: two cores and 38 MiB with hashes of our own.
 pub const VERIFICATIONS_MAX: usize = 2;
@@ -70,6 +75,8 @@ impl AccessOptions {
 pub struct AccessBounds {
     /// Attempts that wait, are checked or are answered slowly, at once.
     pub attempts_max: usize,
+    /// The same of one sender.
+    pub attempts_of_sender_max: usize,
     /// How long a wrong attempt waits for its answer.
     pub wrong_after: Duration,
 }
@@ -79,6 +86,8 @@ impl Default for AccessBounds {
         AccessBounds {
             // A connection each, of which the dashboard has 240.
             attempts_max: 32,
+            // Enough for a browser that comes back with its tabs.
+            attempts_of_sender_max: 8,
             wrong_after: Duration::from_secs(1),
         }
     }
@@ -108,7 +117,7 @@ pub struct Access {
     tokens: Vec<TokenDigest>,
     control_key: TokenDigest,
     remembered: Remembered,
-    attempts: Arc<Semaphore>,
+    attempts: Places,
     verifying: Arc<Semaphore>,
     wrong_after: Duration,
     clock: Clock,
@@ -142,7 +151,7 @@ impl Access {
             tokens: options.tokens,
             control_key: TokenDigest::of(control_key.as_bytes()),
             remembered: Remembered::new(random_key),
-            attempts: Arc::new(Semaphore::new(bounds.attempts_max)),
+            attempts: Places::new(bounds.attempts_max, bounds.attempts_of_sender_max),
             verifying: Arc::new(Semaphore::new(VERIFICATIONS_MAX)),
             wrong_after: bounds.wrong_after,
             logged: Throttle::new(LOGGED_BURST, LOGGED_EVERY_MS, clock.clone()),
@@ -163,29 +172,42 @@ impl Access {
         }
     }
 
-    /// Finds out who asks, by the header `Authorization` alone; `sender` is for the log.
+    /// Finds out without waiting who asks, by a token or the key of the lock file. Nobody is known by
+    /// a password: what answers strangers without a wait would tell which one is remembered, as often
+    /// as somebody guesses.
+    pub fn ask_at_once(&self, headers: &HeaderMap) -> Option<Login> {
+        match Given::read(headers) {
+            Given::Bearer(token) => self.by_token(&token),
+            Given::Nothing | Given::Basic { .. } | Given::Malformed => None,
+        }
+    }
+
+    /// Finds out who asks, by the header `Authorization` alone; `sender` is who has to wait if he was
+    /// wrong too often.
     pub async fn ask(
         &self,
         headers: &HeaderMap,
         sender: Option<IpAddr>,
     ) -> Result<Login, PageError> {
         match Given::read(headers) {
-            Given::Nothing => Err(PageError::LoginNeeded { ways: self.ways() }),
+            Given::Nothing => Err(self.login_needed()),
             Given::Malformed => Err(self.wrong("malformed", sender)),
             Given::Bearer(token) => {
-                let digest = TokenDigest::of(&token);
-                // All are looked at, so that the time does not tell which one came close.
-                let known = self.tokens.iter().filter(|token| token.is(&digest)).count();
-                if self.control_key.is(&digest) {
-                    return Ok(Login::Command);
-                }
-                match known {
-                    0 => Err(self.wrong("token", sender)),
-                    _ => Ok(Login::Script),
-                }
+                let known = self.by_token(&token);
+                known.ok_or_else(|| self.wrong("token", sender))
             }
             Given::Basic { name, password } => self.ask_person(&name, password, sender).await,
         }
+    }
+
+    fn by_token(&self, token: &[u8]) -> Option<Login> {
+        let digest = TokenDigest::of(token);
+        // All are looked at, so that the time does not tell which one came close.
+        let known = self.tokens.iter().filter(|token| token.is(&digest)).count();
+        if self.control_key.is(&digest) {
+            return Some(Login::Command);
+        }
+        (known > 0).then_some(Login::Script)
     }
 
     async fn ask_person(
@@ -202,8 +224,7 @@ impl Access {
         let Some(user) = known.or_else(stand_in).cloned() else {
             return Err(self.wrong("password", sender));
         };
-        let attempts = Arc::clone(&self.attempts).try_acquire_owned();
-        let attempt = attempts.map_err(|_| PageError::TooManyLogins)?;
+        let place = self.attempts.take(sender).ok_or(PageError::TooManyLogins)?;
         let turn = Arc::clone(&self.verifying).acquire_owned().await;
         let turn = turn.map_err(PageError::unavailable)?;
         // A page asks for several things at once; the first of them has done the work meanwhile.
@@ -222,7 +243,7 @@ impl Access {
             if !is_right {
                 sleep(wrong_after).await;
             }
-            drop(attempt);
+            drop(place);
             is_right
         });
         if attempt.await.unwrap_or(false) {
@@ -242,11 +263,25 @@ impl Access {
         PageError::WrongLogin { ways: self.ways() }
     }
 
+    /// What whoever has not logged in is told.
+    pub fn login_needed(&self) -> PageError {
+        PageError::LoginNeeded { ways: self.ways() }
+    }
+
     fn ways(&self) -> Ways {
         Ways {
             is_by_password: !self.users.is_empty(),
             is_by_token: !self.tokens.is_empty(),
         }
+    }
+}
+
+/// Returns the name that is given beside a password. It is somebody's only where the guard has found
+/// the password right.
+pub fn name_in(headers: &HeaderMap) -> Option<String> {
+    match Given::read(headers) {
+        Given::Basic { name, .. } => Some(name),
+        Given::Nothing | Given::Bearer(_) | Given::Malformed => None,
     }
 }
 

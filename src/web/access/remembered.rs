@@ -1,5 +1,8 @@
 //! Logins that were right a short while ago, so that not every request waits for argon2.
 //!
+//! Whoever goes on using one stays in without waiting, up to [`IN_ALL_MS`]: the way to argon2 may be
+//! full of others' wrong passwords just when a login would have to be looked at again.
+//!
 //! What is kept of one is a digest under a key that is new at each start and never leaves the
 //! process: whoever reads this memory from a dump still has to guess the password against the key.
 
@@ -10,8 +13,11 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
 
-/// How long a login is taken for right without looking at it again.
+/// How long a login is taken for right after it was used last.
 pub const REMEMBERED_MS: i64 = 10 * 60 * 1000;
+
+/// How long in all, however often it is used: a working day.
+pub const IN_ALL_MS: i64 = 12 * 60 * 60 * 1000;
 
 /// How many are kept. Only right ones come in, so there are no more than users; this is for the
 /// configuration that has thousands.
@@ -19,8 +25,14 @@ pub const REMEMBERED_MAX: usize = 256;
 
 pub(super) struct Remembered {
     key: [u8; 32],
-    /// When each was found right.
-    logins: Mutex<HashMap<[u8; 32], Timestamp>>,
+    logins: Mutex<HashMap<[u8; 32], Times>>,
+}
+
+#[derive(Clone, Copy)]
+struct Times {
+    /// When it was found right.
+    checked: Timestamp,
+    used: Timestamp,
 }
 
 impl Remembered {
@@ -31,26 +43,32 @@ impl Remembered {
         }
     }
 
-    /// Tells whether a login was right within [`REMEMBERED_MS`] before `now`. A clock that was set
-    /// back makes it as if it were not.
+    /// Tells whether a login was right, and used within [`REMEMBERED_MS`] before `now`, which is a use
+    /// of it. A clock that was set back makes it as if it were not.
     pub(super) fn knows(&self, name: &str, password: &[u8], now: Timestamp) -> bool {
         let digest = self.digest(name, password);
-        let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        logins.get(&digest).is_some_and(|at| is_fresh(*at, now))
+        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = logins.get_mut(&digest);
+        let known = known.filter(|times| times.are_fresh(now));
+        known.map(|times| times.used = now).is_some()
     }
 
-    /// Keeps a login that was right `now`, in place of the oldest if there are too many.
+    /// Keeps a login that was right `now`, in place of the least used if there are too many.
     pub(super) fn keep(&self, name: &str, password: &[u8], now: Timestamp) {
         let digest = self.digest(name, password);
         let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        logins.retain(|_, at| is_fresh(*at, now));
+        logins.retain(|_, times| times.are_fresh(now));
         if logins.len() >= REMEMBERED_MAX {
-            let oldest = logins.iter().min_by_key(|(_, at)| **at);
+            let oldest = logins.iter().min_by_key(|(_, times)| times.used);
             if let Some(oldest) = oldest.map(|(digest, _)| *digest) {
                 logins.remove(&oldest);
             }
         }
-        logins.insert(digest, now);
+        let times = Times {
+            checked: now,
+            used: now,
+        };
+        logins.insert(digest, times);
     }
 
     /// The key has a fixed length and a name has no colon, so no two logins are the same bytes.
@@ -61,8 +79,11 @@ impl Remembered {
     }
 }
 
-fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
-    (0..REMEMBERED_MS).contains(&now.since_ms(at))
+impl Times {
+    fn are_fresh(self, now: Timestamp) -> bool {
+        (0..REMEMBERED_MS).contains(&now.since_ms(self.used))
+            && (0..IN_ALL_MS).contains(&now.since_ms(self.checked))
+    }
 }
 
 #[cfg(test)]
@@ -70,14 +91,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_is_known_for_ten_minutes_and_no_other_with_it() {
+    fn a_login_is_known_for_ten_minutes_after_its_use_and_no_other_with_it() {
         let remembered = Remembered::new([7; 32]);
         let at = Timestamp(1_000_000);
         remembered.keep("anna", b"secret", at);
-        assert!(remembered.knows("anna", b"secret", at));
-        assert!(remembered.knows("anna", b"secret", at.plus_ms(REMEMBERED_MS - 1)));
-        assert!(!remembered.knows("anna", b"secret", at.plus_ms(REMEMBERED_MS)));
         assert!(!remembered.knows("anna", b"secret", at.plus_ms(-1)));
+        assert!(!remembered.knows("anna", b"secret", at.plus_ms(REMEMBERED_MS)));
+        assert!(remembered.knows("anna", b"secret", at));
+        let used = at.plus_ms(REMEMBERED_MS - 1);
+        assert!(remembered.knows("anna", b"secret", used));
+        assert!(remembered.knows("anna", b"secret", used.plus_ms(REMEMBERED_MS - 1)));
         for (name, password) in [
             ("anna", "secre"),
             ("ann", "asecret"),
@@ -86,6 +109,19 @@ mod tests {
         ] {
             assert!(!remembered.knows(name, password.as_bytes(), at), "{name}");
         }
+    }
+
+    #[test]
+    fn a_login_that_is_used_all_the_time_is_looked_at_again_after_half_a_day() {
+        let remembered = Remembered::new([7; 32]);
+        let at = Timestamp(1_000_000);
+        remembered.keep("anna", b"secret", at);
+        let minute_ms = 60 * 1_000;
+        for minute in 0..IN_ALL_MS / minute_ms {
+            let now = at.plus_ms(minute * minute_ms);
+            assert!(remembered.knows("anna", b"secret", now), "{minute}");
+        }
+        assert!(!remembered.knows("anna", b"secret", at.plus_ms(IN_ALL_MS)));
     }
 
     #[test]

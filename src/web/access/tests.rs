@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::web::access::remembered::REMEMBERED_MS;
+use crate::web::access::remembered::{IN_ALL_MS, REMEMBERED_MS};
 use crate::web::access::tokens::NewToken;
 
 const CONTROL_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -159,17 +159,20 @@ async fn whoever_has_no_login_is_told_which_ways_there_are() {
 }
 
 #[actix_web::test]
-async fn a_right_login_is_remembered_for_ten_minutes_and_then_looked_at_again() {
+async fn whoever_is_in_stays_in_for_hours_while_the_way_is_full_of_others() {
     let door = door_with(AccessBounds {
         attempts_max: 1,
         wrong_after: WRONG_AFTER,
+        ..AccessBounds::default()
     });
     let right = basic("anna:sesame open");
     assert!(door.ask(&[&right]).await.is_ok());
     // The way to argon2 is taken, so only what is remembered comes in.
-    let taken = Arc::clone(&door.access.attempts)
-        .try_acquire_owned()
-        .unwrap();
+    let taken = door.access.attempts.take(None).unwrap();
+    for _ in 0..IN_ALL_MS / REMEMBERED_MS {
+        assert_eq!(door.ask(&[&right]).await.unwrap(), Login::Person);
+        door.clock.set(door.clock.now().plus_ms(REMEMBERED_MS - 1));
+    }
     assert_eq!(door.ask(&[&right]).await.unwrap(), Login::Person);
     assert!(matches!(
         door.ask(&[&basic("anna:sesame opem")]).await,
@@ -202,6 +205,7 @@ async fn beyond_the_bound_a_login_is_sent_away_and_a_token_still_comes_in() {
         attempts_max: 2,
         // Longer than the test: only those who are dropped end before.
         wrong_after: Duration::from_secs(600),
+        ..AccessBounds::default()
     });
     let wrong = [basic("anna:wrong"), basic("otto:wrong")];
     for value in &wrong {
@@ -210,13 +214,54 @@ async fn beyond_the_bound_a_login_is_sent_away_and_a_token_still_comes_in() {
         let ask = door.ask(&values);
         assert!(timeout(Duration::ZERO, ask).await.is_err());
     }
-    assert_eq!(door.access.attempts.available_permits(), 0);
+    assert_eq!(door.access.attempts.taken(), 2);
     assert!(matches!(
         door.ask(&[&basic("anna:sesame open")]).await,
         Err(PageError::TooManyLogins)
     ));
     let token = format!("Bearer {}", door.token);
     assert_eq!(door.ask(&[&token]).await.unwrap(), Login::Script);
+}
+
+#[actix_web::test]
+async fn a_sender_of_wrong_passwords_shuts_the_door_for_nobody_else() {
+    let door = door_with(AccessBounds {
+        attempts_of_sender_max: 2,
+        wrong_after: Duration::from_secs(600),
+        ..AccessBounds::default()
+    });
+    let from = |address: &str| Some(address.parse().unwrap());
+    let (wrong, right) = (basic("anna:wrong"), basic("anna:sesame open"));
+    let (wrong, right) = (headers(&[&wrong]), headers(&[&right]));
+    for _ in 0..2 {
+        let ask = door.access.ask(&wrong, from("192.0.2.1"));
+        assert!(timeout(Duration::ZERO, ask).await.is_err());
+    }
+    assert!(matches!(
+        door.access.ask(&right, from("192.0.2.1")).await,
+        Err(PageError::TooManyLogins)
+    ));
+    let login = door.access.ask(&right, from("192.0.2.2")).await;
+    assert_eq!(login.unwrap(), Login::Person);
+}
+
+#[actix_web::test]
+async fn at_once_nobody_is_known_by_a_password_not_even_by_one_that_is_remembered() {
+    let door = door();
+    let right = basic("anna:sesame open");
+    assert!(door.ask(&[&right]).await.is_ok());
+    let token = format!("Bearer {}", door.token);
+    let key = format!("Bearer {CONTROL_KEY}");
+    for (value, expected) in [
+        (&right, None),
+        (&basic("anna:wrong"), None),
+        (&"Bearer x".to_owned(), None),
+        (&token, Some(Login::Script)),
+        (&key, Some(Login::Command)),
+    ] {
+        assert_eq!(door.access.ask_at_once(&headers(&[value])), expected);
+    }
+    assert_eq!(door.access.attempts.taken(), 0);
 }
 
 #[test]
