@@ -10,6 +10,7 @@ use crate::metrics::labels::{
     BuildLabels, EventLabels, FetchLabels, JobLabels, Names, PushLabels, RefusalLabels, RunLabels,
     SourceLabels,
 };
+use crate::notification::event::Event;
 
 /// Of an acknowledgement: SMQ waits 5 s, we 4 s, and a usual one takes a commit of some ms.
 const ACKNOWLEDGEMENT_BUCKETS: &[f64] = &[
@@ -115,7 +116,12 @@ impl Writing {
         let help = "Commands that may wait for the writer; one more is answered 503.";
         let inbox_max = book.gauge("inbox_commands_max", help);
         let help = "Events of messages that are new, by kind and state.";
-        let events = book.counter("events", help);
+        let events: Family<EventLabels, Counter> = book.counter("events", help);
+        // There from the beginning, so that the first is seen as an increase.
+        for (kind, state) in Event::kinds_and_states() {
+            let state = state.word();
+            drop(events.get_or_create(&EventLabels { kind, state }));
+        }
         let help = "Jobs without a run that ended, by queue and state.";
         let jobs_finished = book.counter("jobs_finished", help);
         let help = "Runs that ended, by workflow and outcome.";
@@ -146,7 +152,8 @@ impl States {
         let open_runs = book.gauge("open_runs", help);
         let help = "Runs that have not ended and are older than their stale_after.";
         let stale_runs = book.gauge("stale_runs", help);
-        let help = "When a source's newest message arrived, as seconds since 1970; 0 before it.";
+        let help =
+            "When a source's newest push came that was taken, as seconds since 1970; 0 before it.";
         let last_event = book.seconds("last_event_timestamp", help);
         let help = "Refused pushes since the database was made, by source and reason.";
         let refusals = book.counter("refusals", help);

@@ -106,8 +106,8 @@ struct Instruments {
 pub struct Snapshot {
     pub open_runs: u64,
     pub stale_runs: u64,
-    /// The name of each configured source, and when its newest message arrived in milliseconds since
-    /// 1970; 0 if none ever did.
+    /// The name of each configured source, and when its newest push came that was taken, in
+    /// milliseconds since 1970; 0 if none ever did.
     pub last_events: Vec<(String, i64)>,
     pub held: u64,
     pub held_bytes: u64,

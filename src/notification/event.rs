@@ -35,6 +35,13 @@ impl Event {
             Event::Unrecognized(_) => "unrecognized",
         }
     }
+
+    /// Returns each kind by its word with each state that it may have.
+    pub fn kinds_and_states() -> impl Iterator<Item = (&'static str, JobState)> {
+        let known = ["job", "run", "activity"].into_iter();
+        let known = known.flat_map(|kind| JobState::ALL.map(|state| (kind, state)));
+        known.chain([("unrecognized", JobState::Unknown)])
+    }
 }
 
 /// A single job changed its state; normally it ended.

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::health::{self, Report};
 use crate::metrics::{CONTENT_TYPE, Snapshot};
+use crate::notification::reason::RefusalReason;
 use crate::notification::source::Source;
 use crate::store::Store;
 use crate::store::errors::ReadError;
@@ -121,10 +122,15 @@ fn snapshot(store: &Store, sources: &[Source]) -> Result<Snapshot, ReadError> {
         let newest = standing.newest.iter().find(|(id, _)| *id == source.id);
         (source.name.clone(), newest.map_or(0, |(_, at)| at.0))
     };
-    // A source that is not configured any more gets no pushes, and would never be quiet again.
-    let refusals = standing.refusals.iter().filter(|count| {
-        let mut names = sources.iter().map(|source| &source.name);
-        names.any(|name| *name == count.source)
+    // A source that is not configured any more gets no pushes, and would never be quiet again. Each
+    // reason is there from the first scrape, so that its first refusal is seen as an increase.
+    let refusals = sources.iter().flat_map(|source| {
+        RefusalReason::ALL.map(|reason| {
+            let counts = standing.refusals.iter();
+            let mut counts = counts.filter(|it| it.source == source.name && it.reason == reason);
+            let count = counts.next().map_or(0, |it| it.count);
+            (source.name.clone(), reason.word(), count)
+        })
     });
     Ok(Snapshot {
         open_runs: standing.open_runs,
@@ -132,9 +138,7 @@ fn snapshot(store: &Store, sources: &[Source]) -> Result<Snapshot, ReadError> {
         last_events: sources.iter().map(last_event).collect(),
         held: standing.held,
         held_bytes: standing.held_bytes,
-        refusals: refusals
-            .map(|count| (count.source.clone(), count.reason.word(), count.count))
-            .collect(),
+        refusals: refusals.collect(),
         strays: standing.strays,
         database_bytes: sizes.database,
         log_bytes: sizes.log,

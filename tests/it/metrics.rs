@@ -307,6 +307,10 @@ fn what_does_not_move_says_how_it_is() {
         );
     }
     assert!(scrape.sum("mpsink_disk_free_bytes", &[]) > 0.0);
+    // So that an increase is seen with the first one.
+    let known = ["kind=\"unrecognized\"", "reason=\"signature_wrong\""];
+    let all: String = scrape.0.keys().map(String::as_str).collect();
+    assert!(known.iter().all(|label| all.contains(label)), "{all}");
 }
 
 #[test]
