@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::runtime::Builder;
 
 use crate::app::bounds::Bounds;
@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::import::{Import, ImportProgress, ImportReport};
 use crate::store::Store;
+use crate::store::restore::require_there;
 
 /// Imports `other` into a database that no server has open, on a runtime of its own. Does not make
 /// one.
@@ -21,9 +22,7 @@ pub fn run(
     mut progress: impl FnMut(&ImportProgress),
 ) -> anyhow::Result<ImportReport> {
     let database = config.database.display();
-    if !config.database.exists() {
-        bail!("there is no database {database} to import into; name one with --database");
-    }
+    require_there(&config.database)?;
     let (store, _) = Store::open(store_options(config, &Clock::system(), Bounds::default()))
         .with_context(|| format!("cannot open the database {database}"))?;
     let sources = store

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
 
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::ingest::prune::{Prune, PruneOrder, PruneProgress, PruneReport};
 use crate::store::Store;
+use crate::store::restore::require_there;
 use crate::store::retention::kept::Retention;
 
 /// When the server takes away what is old.
@@ -65,9 +66,7 @@ pub fn run(
     mut progress: impl FnMut(&PruneProgress),
 ) -> anyhow::Result<PruneReport> {
     let database = config.database.display();
-    if !config.database.exists() {
-        bail!("there is no database {database}; name one with --database");
-    }
+    require_there(&config.database)?;
     let clock = Clock::system();
     let (store, _) = Store::open(store_options(config, &clock, Bounds::default()))
         .with_context(|| format!("cannot open the database {database}"))?;

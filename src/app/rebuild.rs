@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::runtime::Builder;
 
 use crate::app::bounds::Bounds;
@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::rebuild::{Progress, Rebuild, RebuildReport};
 use crate::store::Store;
+use crate::store::restore::require_there;
 
 /// Rebuilds a database that no server has open, on a runtime of its own. Does not make one.
 pub fn run(
@@ -19,9 +20,7 @@ pub fn run(
     mut progress: impl FnMut(&Progress),
 ) -> anyhow::Result<RebuildReport> {
     let database = config.database.display();
-    if !config.database.exists() {
-        bail!("there is no database {database}; name one with --database");
-    }
+    require_there(&config.database)?;
     let (store, _) = Store::open(store_options(config, &Clock::system(), Bounds::default()))
         .with_context(|| format!("cannot open the database {database}"))?;
     let sources = store

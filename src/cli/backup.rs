@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use clap::Args;
 
 use crate::cli::told::write_over;
@@ -16,6 +15,7 @@ use crate::config::{Config, Flags};
 use crate::store::backup::backup;
 use crate::store::copy::CopyStep;
 use crate::store::options::Purpose;
+use crate::store::restore::require_there;
 
 #[derive(Args)]
 pub(super) struct Backup {
@@ -38,9 +38,7 @@ pub(super) fn run(command: &Backup) -> anyhow::Result<ExitCode> {
         ..command.common.flags()
     })?;
     let (database, file) = (config.database.display(), command.file.display());
-    if !config.database.exists() {
-        bail!("there is no database {database}; name one with --database");
-    }
+    require_there(&config.database)?;
     let started_at = Instant::now();
     let mut shown = Shown::new();
     let made = backup(&config.database, &command.file, command.force, |step| {

@@ -17,6 +17,7 @@ use crate::cli::serve::Serve;
 use crate::cli::{note, say};
 use crate::config::{self, Config};
 use crate::store::lock;
+use crate::store::restore::require_ended;
 use crate::web::access::tokens::NewToken;
 use crate::web::access::users::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 use crate::web::access::users::{User, hash_password};
@@ -137,6 +138,8 @@ fn check_database(path: &Path) -> anyhow::Result<()> {
         // SQLite is not at work in this process, so closing the file drops none of its locks.
         let opened = OpenOptions::new().read(true).write(true).open(&path);
         let _ = opened.with_context(|| format!("cannot write {}", path.display()))?;
+    } else {
+        require_ended(&path)?;
     }
     // The log, the lock and a new database are files beside it. Only making one tells whether that
     // can be done.

@@ -7,7 +7,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 
 use crate::app::options::setup;
@@ -20,6 +20,7 @@ use crate::doctor::{Line, Server, Verdict};
 use crate::store::Store;
 use crate::store::integrity::{QUICK_MAX, examine};
 use crate::store::lock::{self, Running};
+use crate::store::restore::require_there;
 use crate::web::pages::operations::{FindingRecord, OperationsReport};
 use crate::web::texts::operations::OperationsTexts;
 
@@ -47,10 +48,7 @@ pub(super) fn run(command: &Doctor) -> anyhow::Result<ExitCode> {
         is_try: command.is_try,
         ..command.common.flags()
     })?;
-    if !config.database.exists() {
-        let database = config.database.display();
-        bail!("there is no database {database}; name one with --database");
-    }
+    require_there(&config.database)?;
     let integrity = examine(&config.database, command.deep, QUICK_MAX)?;
     let integrity = FindingRecord::of(&judge_integrity(Some(integrity)));
     let asked = lock::running(&config.database).map(|running| (running.pid, ask(&running)));

@@ -22,6 +22,7 @@ use crate::export::{Export as Exporting, Format, Options, Selection, Step};
 use crate::store::Store;
 use crate::store::options::Purpose;
 use crate::store::records::RowId;
+use crate::store::restore::require_there;
 use crate::store::scan_records::Table;
 use crate::web::exports::{selection, what_is_wrong};
 use crate::web::lists::{QueryError, encoded};
@@ -150,9 +151,7 @@ pub(super) fn run(command: &Export) -> anyhow::Result<ExitCode> {
         ..command.common.flags()
     })?;
     let database = config.database.display();
-    if !config.database.exists() {
-        bail!("there is no database {database}; name one with --database");
-    }
+    require_there(&config.database)?;
     let store = Store::open_reading(&config.database, config.workflows, clock)
         .with_context(|| format!("cannot read {database}"))?;
     if store.purpose() == Purpose::Try {

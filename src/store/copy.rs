@@ -22,8 +22,10 @@ use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rustix::fs::OFlags;
 use thiserror::Error;
 
+use crate::store::belonging::hand_over;
 use crate::store::errors::OpenError;
 use crate::store::open::{self, Found};
 use crate::store::options::FreeDisk;
@@ -172,6 +174,8 @@ impl Copy {
             .create(true)
             .truncate(false)
             .mode(MODE)
+            // What somebody else has put there is not written through.
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .map_err(unwritable)?;
         match file.try_lock() {
@@ -188,6 +192,11 @@ impl Copy {
             path,
             is_kept: false,
         })
+    }
+
+    /// Gives it to the owner of what it is to replace.
+    pub(super) fn hand_over(&self, like: &Path) -> Result<(), CopyError> {
+        hand_over(&self.file, like).map_err(|source| self.unwritable(source))
     }
 
     /// Writes what `original` has now, checks it and syncs it. Returns its bytes.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use crate::store::belonging::Denied;
 use crate::store::lock::LockError;
 
 /// What the engine said.
@@ -63,6 +64,14 @@ pub enum OpenError {
     Damaged { path: PathBuf, source: Cause },
     #[error("cannot open the database {}; check its folder, its owner and the disk", path.display())]
     Unusable { path: PathBuf, source: Cause },
+    /// One of its files is another user's.
+    #[error("cannot open the database: {0}")]
+    Denied(Denied),
+    #[error(
+        "there is no database {}; if a service's is meant, name it with --config or --database",
+        path.display()
+    )]
+    Missing { path: PathBuf },
     /// Nothing has the database's name, and a server would begin a new one there.
     #[error(
         "the restore of {} was broken off; run `mpsink restore` again with the same file, or with {} \

@@ -20,6 +20,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::store::belonging::{Denied, denied, hand_over};
+
 /// The most bytes of a note that are read: a few addresses and a key.
 const NOTE_BYTES_MAX: u64 = 16 * 1024;
 
@@ -74,6 +76,8 @@ pub enum LockError {
     },
     #[error("cannot open the lock file {}; check its folder and who may write there", path.display())]
     Unusable { path: PathBuf, source: io::Error },
+    #[error("cannot open the database: {0}")]
+    Denied(Denied),
 }
 
 fn by(running: Option<&Running>) -> String {
@@ -86,19 +90,19 @@ impl Lock {
     /// Takes the lock of `database`, or says at once who has it. The lock file is made if it is not
     /// there; it is made readable by its owner alone, and an old note in it is emptied.
     pub fn acquire(database: &Path) -> Result<Lock, LockError> {
-        let path = lock_path(database);
+        let database = real_path(database);
+        let path = lock_path(&database);
         let unusable = |source| LockError::Unusable {
             path: path.clone(),
             source,
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(MODE)
-            .open(&path)
-            .map_err(unusable)?;
+        let opened = open_or_make(&path, &database);
+        let file = opened.map_err(|source| match denied(&database) {
+            Some(denied) if source.kind() == io::ErrorKind::PermissionDenied => {
+                LockError::Denied(denied)
+            }
+            _ => unusable(source),
+        })?;
         let locked = match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 // Nobody can tell us when a file lock is given back, so this is a wait by the clock.
@@ -152,10 +156,20 @@ impl Lock {
 /// Returns how to reach the server that has `database` open; `None` if nobody holds the lock, or
 /// whoever does has not announced itself.
 pub fn running(database: &Path) -> Option<Running> {
-    let file = File::open(lock_path(database)).ok()?;
+    let file = File::open(lock_path(&real_path(database))).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => read_note(&file),
         Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+fn open_or_make(path: &Path, database: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(MODE);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => hand_over(&file, database).map(|()| file),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
     }
 }
 
@@ -165,9 +179,15 @@ fn read_note(file: &File) -> Option<Running> {
     serde_json::from_slice(&note).ok()
 }
 
-/// One database has one lock, under whatever link it is named.
-fn lock_path(database: &Path) -> PathBuf {
-    let mut path = OsString::from(fs::canonicalize(database).unwrap_or_else(|_| {
+fn lock_path(real: &Path) -> PathBuf {
+    let mut path = OsString::from(real);
+    path.push(".lock");
+    PathBuf::from(path)
+}
+
+/// Follows links: one database has one lock, under whatever link it is named.
+pub(super) fn real_path(database: &Path) -> PathBuf {
+    fs::canonicalize(database).unwrap_or_else(|_| {
         // Not made yet: its folder tells.
         let folder = database
             .parent()
@@ -177,9 +197,7 @@ fn lock_path(database: &Path) -> PathBuf {
             (Some(folder), Some(name)) => folder.join(name),
             _ => database.to_owned(),
         }
-    }));
-    path.push(".lock");
-    PathBuf::from(path)
+    })
 }
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ pub mod upkeep;
 
 mod append;
 mod batch;
+mod belonging;
 mod cells;
 mod event_rows;
 mod files;

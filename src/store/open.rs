@@ -15,6 +15,8 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::store::OpenError;
+use crate::store::belonging::{denied, hand_over};
+use crate::store::copy::folder_of;
 use crate::store::options::{Opened, Purpose};
 
 /// `mpsk`, in the header of every database of ours.
@@ -59,9 +61,12 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened)
     require_sqlite(rusqlite::version_number())?;
     create_private(path)
         .and_then(|()| warn_if_wide(path))
-        .map_err(|source| OpenError::Unusable {
-            path: path.to_owned(),
-            source: source.into(),
+        .map_err(|source| match denied(path) {
+            Some(denied) => OpenError::Denied(denied),
+            None => OpenError::Unusable {
+                path: path.to_owned(),
+                source: source.into(),
+            },
         })?;
     let unusable = |source| unusable(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -138,8 +143,17 @@ fn check_readable(found: &Found, path: &Path) -> Result<Purpose, OpenError> {
 }
 
 fn unusable(path: &Path, source: rusqlite::Error) -> OpenError {
+    let code = source.sqlite_error_code();
+    let is_closed = matches!(
+        code,
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly)
+    );
+    // SQLite says 14, whatever the reason.
+    if is_closed && let Some(denied) = denied(path) {
+        return OpenError::Denied(denied);
+    }
     let path = path.to_owned();
-    match source.sqlite_error_code() {
+    match code {
         Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path },
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
             path,
@@ -159,12 +173,8 @@ fn create_private(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    Ok(())
+    options.write(true).create_new(true).mode(0o600);
+    hand_over(&options.open(path)?, folder_of(path))
 }
 
 /// Says so if others may read or write the database. It is not changed: a group that reads along

@@ -22,12 +22,13 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::clock::Timestamp;
+use crate::store::belonging::hand_over;
 use crate::store::copy::{
     self, Copy, CopyError, CopyStep, Original, beside, remove_if_there, sync_folder_of,
 };
 use crate::store::disk;
 use crate::store::errors::OpenError;
-use crate::store::lock::{Lock, LockError};
+use crate::store::lock::{Lock, LockError, real_path};
 use crate::store::options::Purpose;
 
 /// Behind the database's name: the copy until it has its own.
@@ -103,15 +104,19 @@ pub fn restore(
         database: database.clone(),
         source,
     };
-    if let Some(old) = broken_off(&database).map_err(broken)? {
+    let old = broken_off(&database).map_err(broken)?;
+    if let Some(old) = &old {
         // All of it, before it is read: it may be what is to be restored now.
-        move_files(&database, &old).map_err(broken)?;
+        move_files(&database, old).map_err(broken)?;
     }
     let mut original = open_backup(&database, file, purpose)?;
     let bytes = original.bytes()?;
     copy::require_room(copy::folder_of(&database), bytes, 0, disk::free)?;
     original.check()?;
+    // One that was left behind may be another user's.
+    remove_if_there(&beside(&database, COPY)).map_err(broken)?;
     let copy = Copy::begin(beside(&database, COPY))?;
+    copy.hand_over(old.as_ref().unwrap_or(&database))?;
     let bytes = copy.fill(&mut original, &mut progress)?;
     let set_aside = take_place(&database, copy, now)?;
     Ok(Restored {
@@ -203,12 +208,13 @@ fn free_name(database: &Path, now: Timestamp) -> io::Result<PathBuf> {
 }
 
 fn write_note(note: &Path, old: &Path) -> io::Result<()> {
+    remove_if_there(note)?;
     let mut file = fs::OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(note)?;
+    hand_over(&file, &note.with_extension(""))?;
     let name = old.file_name().unwrap_or_default();
     file.write_all(name.as_bytes())?;
     file.sync_all()?;
@@ -234,10 +240,21 @@ fn noted(database: &Path) -> io::Result<Option<PathBuf>> {
     Ok(name.map(|name| copy::folder_of(database).join(name)))
 }
 
+/// Requires that `database` is there, and says if that is for a restore which was broken off.
+pub fn require_there(database: &Path) -> Result<(), OpenError> {
+    if database.exists() {
+        return Ok(());
+    }
+    require_ended(database)?;
+    Err(OpenError::Missing {
+        path: database.to_owned(),
+    })
+}
+
 /// Requires that no restore was broken off while nothing had the database's name.
-pub(super) fn require_ended(database: &Path) -> Result<(), OpenError> {
+pub fn require_ended(database: &Path) -> Result<(), OpenError> {
     let path = || database.to_owned();
-    match broken_off(database) {
+    match broken_off(&real_path(database)) {
         Ok(None) => Ok(()),
         Ok(Some(old)) => Err(OpenError::RestoreUnfinished { path: path(), old }),
         Err(source) => Err(OpenError::Unusable {

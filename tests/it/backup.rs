@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -142,9 +144,8 @@ fn a_restored_backup_answers_as_the_server_it_was_made_of() {
     let said = stdout(&restored);
     let (_, old) = said.split_once("mpsink import ").unwrap();
     let (old, _) = old.split_once('`').unwrap();
-    let imported = ["import", "--database", text(&second.database()), old].map(str::to_owned);
-    let imported = imported.each_ref().map(String::as_str);
-    let imported = run(folder.path(), &imported);
+    let hint: Vec<&str> = ["import"].into_iter().chain(old.split(' ')).collect();
+    let imported = run(Path::new("/"), &hint);
     assert!(
         printed(&imported).contains("1 messages imported"),
         "{}",
@@ -289,7 +290,7 @@ fn a_disk_that_takes_no_more_is_said_and_nothing_is_left() {
     assert_eq!(left.iter().collect::<HashSet<_>>(), before.iter().collect());
 
     let other = folder.path().join("other.db");
-    let output = limited("restore", &other, &database);
+    let output = limited("restore --new", &other, &database);
     assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
     assert!(!other.exists());
     assert!(
@@ -319,4 +320,140 @@ fn a_backup_of_nothing_and_one_over_another_file_are_refused_in_a_sentence() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("--force"), "{}", stderr(&output));
     assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
+
+/// The user and group of nobody's.
+const SERVICE: u32 = 65534;
+
+#[test]
+fn what_root_makes_beside_a_service_s_database_is_the_service_s() {
+    let folder = tempfile::tempdir().unwrap();
+    if fs::metadata(folder.path()).unwrap().uid() != 0 {
+        eprintln!("NOT TESTED, since this is not root: whose a restored database is");
+        return;
+    }
+    let backup_folder = tempfile::tempdir().unwrap();
+    let made = make_database(backup_folder.path());
+    let file = backup_folder.path().join("backup.db");
+    let args = ["backup", "--try", "--database", text(&made), text(&file)];
+    assert!(run(backup_folder.path(), &args).status.success());
+    let owned_by = |path: &Path| {
+        let found = fs::metadata(path).unwrap();
+        (found.uid(), found.gid())
+    };
+    // A backup is of who made it.
+    assert_eq!(owned_by(&file), (0, 0));
+
+    chown(folder.path(), Some(SERVICE), Some(SERVICE)).unwrap();
+    let database = folder.path().join("mpsink.db");
+    let lock = folder.path().join("mpsink.db.lock");
+    let args = ["--try", "--database", text(&database)];
+    let new = [&["restore", "--new"], &args[..], &[text(&file)]].concat();
+    let output = run(folder.path(), &new);
+    assert!(output.status.success(), "{}", printed(&output));
+    assert_eq!(owned_by(&database), (SERVICE, SERVICE));
+    assert_eq!(owned_by(&lock), (SERVICE, SERVICE));
+
+    // What is there says it, not the folder.
+    chown(folder.path(), Some(0), Some(0)).unwrap();
+    fs::remove_file(&lock).unwrap();
+    let prune = [&["prune", "--dry-run"], &args[..]].concat();
+    assert!(run(folder.path(), &prune).status.success());
+    assert_eq!(owned_by(&lock), (SERVICE, SERVICE));
+    let restore = [&["restore"], &args[..], &[text(&file)]].concat();
+    assert!(run(folder.path(), &restore).status.success());
+    assert_eq!(owned_by(&database), (SERVICE, SERVICE));
+}
+
+#[test]
+fn a_file_of_another_user_is_said_with_its_owner_and_who_this_is() {
+    let folder = tempfile::tempdir().unwrap();
+    if fs::metadata(folder.path()).unwrap().uid() != 0 {
+        eprintln!("NOT TESTED, since this is not root: what another user's database says");
+        return;
+    }
+    // Where the build is, another user may not look.
+    let program = folder.path().join("mpsink");
+    fs::copy(env!("CARGO_BIN_EXE_mpsink"), &program).unwrap();
+    chown(folder.path(), Some(SERVICE), Some(SERVICE)).unwrap();
+    let database = make_database(folder.path());
+    for suffix in ["", ".lock"] {
+        let path = PathBuf::from(format!("{}{suffix}", text(&database)));
+        chown(&path, Some(0), Some(0)).unwrap();
+        let mut command = Command::new(&program);
+        command.args(["prune", "--try", "--database", text(&database)]);
+        command.current_dir(folder.path()).uid(SERVICE).gid(SERVICE);
+        let output = command.output().unwrap();
+        let said = stderr(&output);
+        let owner = format!("{} belongs to user 0 and group 0 (mode 600)", text(&path));
+        assert!(said.contains(&owner), "{said}");
+        assert!(said.contains("and this is user 65534"), "{said}");
+        chown(&path, Some(SERVICE), Some(SERVICE)).unwrap();
+    }
+}
+
+#[test]
+fn a_restore_where_no_database_is_asks_for_new_and_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make_database(folder.path());
+    let wrong = tempfile::tempdir().unwrap();
+    let args = ["restore", "--try", text(&database)];
+    let output = run(wrong.path(), &args);
+    assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
+    let said = stderr(&output);
+    let place = wrong.path().canonicalize().unwrap();
+    let place = format!(
+        "there is no database {}",
+        text(&place.join("mpsink-try.db"))
+    );
+    for part in [&place, "--config", "--database", "--new"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(names(wrong.path()), Vec::<String>::new());
+
+    let args = ["restore", "--try", "--new", text(&database)];
+    let output = run(wrong.path(), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    assert!(stdout(&output).contains("there was no database"));
+}
+
+#[test]
+fn every_command_says_of_a_broken_off_restore_what_serve_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("mpsink.db");
+    let old = folder.path().join("mpsink.db.before-then");
+    fs::write(&old, "the old one").unwrap();
+    fs::write(
+        folder.path().join("mpsink.db.restore"),
+        "mpsink.db.before-then",
+    )
+    .unwrap();
+    for command in [
+        "serve",
+        "backup",
+        "doctor",
+        "config check",
+        "prune",
+        "export",
+    ] {
+        let mut args: Vec<&str> = command.split(' ').collect();
+        args.extend(["--database", text(&database)]);
+        match command {
+            "backup" => args.push("backup.db"),
+            "export" => args.push("jobs"),
+            "serve" => args.extend([
+                "--receiver-listen=127.0.0.1:0",
+                "--dashboard-listen=127.0.0.1:0",
+            ]),
+            _ => {}
+        }
+        let output = run(folder.path(), &args);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        let said = stderr(&output);
+        assert!(
+            said.contains("was broken off; run `mpsink restore` again"),
+            "{command}: {said}"
+        );
+        assert!(!database.exists(), "{command}");
+    }
 }
