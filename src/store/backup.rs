@@ -7,7 +7,9 @@
 //! The room is asked for first. The copy takes what the database has in use, and while it is written
 //! the server's log grows by what arrives, at [`LOG_SHARE`] of it by our guess.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,16 @@ const LOG_SHARE: u64 = 4;
 
 /// What the log may grow by at least.
 const LOG_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// Behind a database's name: what a server, a restore and SQLite keep beside it.
+const SIDE_FILES: [&str; 6] = [
+    "-wal",
+    "-shm",
+    "-journal",
+    ".lock",
+    ".restore",
+    ".restoring",
+];
 
 /// What a backup has become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +54,8 @@ pub enum BackupError {
     NoFile { file: PathBuf },
     #[error("{} is the database itself; name another file", file.display())]
     IsDatabase { file: PathBuf },
+    #[error("{} belongs to the database {}; name another file", file.display(), database.display())]
+    BelongsTo { file: PathBuf, database: PathBuf },
     #[error("{} is the database of process {pid}; name another file", file.display())]
     InUse { file: PathBuf, pid: u32 },
     /// SQLite would take the log there for the backup's, and spoil it.
@@ -93,6 +107,9 @@ fn check_name(database: &Path, file: &Path, may_replace: bool) -> Result<(), Bac
     let file_id = |path: &Path| fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
     let found = fs::metadata(file).ok();
     let file = file.to_owned();
+    if let Some(database) = belongs_to(database, &file) {
+        return Err(BackupError::BelongsTo { file, database });
+    }
     if found.is_some() && file_id(&file) == file_id(database) {
         return Err(BackupError::IsDatabase { file });
     }
@@ -110,6 +127,27 @@ fn check_name(database: &Path, file: &Path, may_replace: bool) -> Result<(), Bac
         Some(companion) => Err(BackupError::HasLog { companion }),
         None => Ok(()),
     }
+}
+
+/// Returns the database beside which `file` is something else, whether it is there or not. By names
+/// alone: any other database may be open in its server.
+fn belongs_to(database: &Path, file: &Path) -> Option<PathBuf> {
+    let name = file.as_os_str().as_bytes();
+    let mut names = SIDE_FILES
+        .iter()
+        .filter_map(|suffix| name.strip_suffix(suffix.as_bytes()))
+        .map(|name| PathBuf::from(OsStr::from_bytes(name)));
+    let of_log = names.find(|name| name.is_file());
+    // The test key has the database's name with another ending.
+    let keys = [database.to_owned(), file.with_extension("db")];
+    let of_key = || {
+        let is_key = file.extension() == Some(OsStr::new("key"));
+        let real = |path: &Path| lock::real_path(path);
+        let goes_with =
+            |it: &&PathBuf| it.is_file() && real(it).with_extension("key") == real(file);
+        keys.iter().filter(|_| is_key).find(goes_with).cloned()
+    };
+    of_log.or_else(of_key)
 }
 
 /// On one disk the copy and the log share the room.
@@ -191,6 +229,25 @@ mod tests {
             }
         }
         all
+    }
+
+    #[test]
+    fn what_stands_beside_a_database_is_no_name_for_a_backup_even_to_replace() {
+        let test = fixtures::open();
+        let other = tempfile::tempdir().unwrap();
+        let strange = other.path().join("other.db");
+        fs::write(&strange, "of another server").unwrap();
+        for database in [test.path(), strange] {
+            let beside = SIDE_FILES.map(|suffix| copy::beside(&database, suffix));
+            for file in beside.into_iter().chain([database.with_extension("key")]) {
+                let before = fs::metadata(&file).ok().map(|it| it.ino());
+                let error = backup(&test.path(), &file, true, |_| {}).unwrap_err();
+                assert!(matches!(error, BackupError::BelongsTo { .. }), "{error}");
+                let after = fs::metadata(&file).ok().map(|it| it.ino());
+                assert_eq!(after, before, "{}", file.display());
+            }
+        }
+        test.append(arrival("m", "still taken"));
     }
 
     #[test]
