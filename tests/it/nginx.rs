@@ -41,7 +41,7 @@ struct Nginx {
     child: Child,
     address: SocketAddr,
     agent: ureq::Agent,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn repository(path: &str) -> PathBuf {
@@ -64,6 +64,7 @@ fn packaged(address: SocketAddr, behind: Behind) -> String {
             ["listen", "443", "ssl"] => format!("listen {address};"),
             ["server", "127.0.0.1:8080"] => format!("server {};", behind.receiver),
             ["server", "127.0.0.1:8081"] => format!("server {};", behind.dashboard),
+            ["error_log", _, level] => format!("error_log error.log {level};"),
             ["ssl_certificate", _] => {
                 let path = file("tests/data/keys/certificate-2048.pem");
                 format!("ssl_certificate {path};")
@@ -131,7 +132,7 @@ impl Nginx {
             child,
             address,
             agent: agent.into(),
-            _folder: folder,
+            folder,
         };
         nginx.has_written(&pid).then_some(nginx)
     }
@@ -229,6 +230,20 @@ fn what_mpsink_refuses_stays_refused() {
     assert_eq!(status, 413);
     assert!(!text.contains("nginx"), "mpsink refuses it: {text}");
     assert!(app.items("/deliveries.json").is_empty());
+}
+
+#[test]
+fn the_secret_path_is_in_no_log_when_a_push_cannot_be_passed_on() {
+    let (mut app, nginx) = start();
+    let push = app.signed(&app.content(Format::Json, &job_message("1", "Success")));
+    // More than nginx lets through, and then nobody is behind it.
+    let mut long = push.clone();
+    long.body = Some(vec![b'x'; 2 * 1024 * 1024 + 1]);
+    assert_eq!(nginx.push(&long).0, 413);
+    app.stop();
+    assert_eq!(nginx.push(&push).0, 502);
+    let log = fs::read_to_string(nginx.folder.path().join("error.log")).unwrap();
+    assert!(!log.contains("/notifications/"), "{log}");
 }
 
 #[test]
