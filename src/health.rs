@@ -133,7 +133,7 @@ fn disk(free: Option<u64>) -> HealthCheck {
         Some(free) if free < DISK_FREE_MIN => (
             HealthState::Failing,
             format!(
-                "{} MiB are free, and {} MiB are needed to go on: make room, or pushes are lost",
+                "{} MiB are free, less than {} MiB: make room, a full disk takes no pushes",
                 mib(free),
                 mib(DISK_FREE_MIN)
             ),

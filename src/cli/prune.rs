@@ -108,10 +108,16 @@ fn lines(report: &PruneReport) -> Vec<String> {
     let would = if report.dry_run { "would be " } else { "" };
     let mut lines = Vec::new();
     lines.push(match report.messages_before {
-        Some(before) => format!(
-            "messages from before {before}: {} {would}emptied; their deliveries stay",
-            taken.emptied
-        ),
+        Some(before) => {
+            let but = match report.history_before {
+                Some(_) => ", but for those that are forgotten",
+                None => "",
+            };
+            format!(
+                "messages from before {before}: {} {would}emptied; their deliveries stay{but}",
+                taken.emptied
+            )
+        }
         None => "messages are kept for ever".to_owned(),
     });
     lines.push(match report.history_before {
@@ -171,7 +177,8 @@ mod tests {
         report.history_before = Some(Timestamp(0));
         report.taken.jobs = 2;
         let done = lines(&report).join("\n");
-        assert!(done.contains("3 emptied"), "{done}");
+        let emptied = "3 emptied; their deliveries stay, but for those that are forgotten";
+        assert!(done.contains(emptied), "{done}");
         assert!(done.contains("2 jobs, 0 runs"), "{done}");
         assert!(!done.contains("would"), "{done}");
     }

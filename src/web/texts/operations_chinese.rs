@@ -262,7 +262,7 @@ pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
         Seen::Lag { .. } => "请在 /completeness 查看推送从何时起重复或迟到。",
         Seen::NoLag => "有推送后可见。",
         Seen::Rows { .. } => "请在 /connect 和 /completeness 查看是否本应有推送。",
-        Seen::Disk { .. } => "请腾出空间，或缩短 [retention]；空间过少时推送不会被接收。",
+        Seen::Disk { .. } => "请腾出空间，或缩短 [retention]；磁盘写满后，每次推送都会得到 503。",
         Seen::NoDisk => "请自行查看。",
         Seen::FileSystem { .. } => {
             "请把数据库放在本地磁盘上（容器中放在其卷上），并用 mpsink backup 复制到别处。"

@@ -294,7 +294,7 @@ pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
         Seen::NoLag => "See once pushes come.",
         Seen::Rows { .. } => "See on /connect and /completeness whether pushes should have come.",
         Seen::Disk { .. } => {
-            "Make room, or shorten [retention]; with too little free pushes are not taken."
+            "Make room, or shorten [retention]; on a full disk every push is answered 503."
         }
         Seen::NoDisk => "Look yourself.",
         Seen::FileSystem { .. } => {
