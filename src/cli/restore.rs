@@ -71,15 +71,15 @@ pub(super) fn run(command: &Restore) -> anyhow::Result<ExitCode> {
 impl Restore {
     /// Returns the flags that name the same database from any folder.
     fn flags(&self) -> String {
-        let mut flags = String::new();
         let common = &self.common;
-        for (flag, path) in [("config", &common.config), ("database", &common.database)] {
-            if let Some(path) = path {
-                flags += &format!("--{flag} {} ", absolute(path).display());
-            }
-        }
+        let paths = [("config", &common.config), ("database", &common.database)];
+        let paths = paths.iter().filter_map(|(flag, path)| {
+            let path = absolute(path.as_ref()?);
+            Some(format!("--{flag} {} ", path.display()))
+        });
+        let mut flags: String = paths.collect();
         if self.is_try {
-            flags += "--try ";
+            flags.push_str("--try ");
         }
         flags
     }

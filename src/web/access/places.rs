@@ -80,22 +80,22 @@ fn network_of(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn from(address: &str) -> Sender {
-        Some(address.parse().unwrap())
+    fn from(address: &str) -> IpAddr {
+        address.parse().unwrap()
     }
 
     #[test]
     fn a_sender_has_his_share_and_leaves_the_others_theirs() {
         let places = Places::new(3, 2);
-        let _first = places.take(from("192.0.2.1")).unwrap();
-        let second = places.take(from("::ffff:192.0.2.1"));
+        let _first = places.take(Some(from("192.0.2.1"))).unwrap();
+        let second = places.take(Some(from("::ffff:192.0.2.1")));
         assert!(second.is_some());
-        assert!(places.take(from("192.0.2.1")).is_none());
-        let other = places.take(from("192.0.2.2"));
+        assert!(places.take(Some(from("192.0.2.1"))).is_none());
+        let other = places.take(Some(from("192.0.2.2")));
         assert!(other.is_some());
-        assert!(places.take(from("192.0.2.3")).is_none());
+        assert!(places.take(Some(from("192.0.2.3"))).is_none());
         drop(second);
-        assert!(places.take(from("192.0.2.1")).is_some());
+        assert!(places.take(Some(from("192.0.2.1"))).is_some());
         drop(other);
         assert_eq!(places.taken(), 1);
     }
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn one_network_of_ipv6_is_one_sender_however_it_calls_itself() {
         let places = Places::new(9, 1);
-        let _place = places.take(from("2001:db8::1")).unwrap();
-        assert!(places.take(from("2001:db8::ffff:1")).is_none());
-        assert!(places.take(from("2001:db8:0:1::1")).is_some());
+        let _place = places.take(Some(from("2001:db8::1"))).unwrap();
+        assert!(places.take(Some(from("2001:db8::ffff:1"))).is_none());
+        assert!(places.take(Some(from("2001:db8:0:1::1"))).is_some());
     }
 }
