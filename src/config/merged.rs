@@ -165,16 +165,27 @@ fn list_of<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
     Value::Array(texts.map(Value::from).collect())
 }
 
-/// Reads `name=value` pairs. A wrong one is not shown: it may be a hash that lost its name.
+/// Reads `name=value` pairs, and lines of TOML, as `mpsink config hash-password` prints one for the
+/// file. A wrong one is not shown: it may be a hash that lost its name.
 fn pairs(variable: &str, text: &str) -> Result<Table, ConfigError> {
     let mut table = Table::new();
-    for pair in text.split_whitespace() {
+    let mut pairs = Vec::new();
+    for line in text.lines() {
+        let parsed = line.parse::<Table>().ok();
+        let is_texts = |line: &Table| line.values().all(Value::is_str);
+        match parsed.filter(is_texts) {
+            Some(line) => table.extend(line),
+            None => pairs.extend(line.split_whitespace()),
+        }
+    }
+    for pair in pairs {
         let split = pair.split_once('=').filter(|(name, _)| !name.contains('$'));
         let Some((name, value)) = split else {
             return Err(ConfigError::Value {
                 key: variable.to_owned(),
                 value: "`•••`".to_owned(),
-                expected: "name=hash, and white space between two of them",
+                expected: "name=hash, and white space between two of them, or lines as `mpsink config \
+                           hash-password` prints them",
             });
         };
         table.insert(name.to_owned(), Value::String(value.to_owned()));

@@ -351,6 +351,12 @@ fn a_variable_may_name_a_file_that_holds_the_value() {
     let named = file.to_str().unwrap();
     let config = environment(&[("MPSINK_DASHBOARD_USERS_FILE", named)]).unwrap();
     assert_eq!(config.access.users.len(), 1);
+    // As `mpsink config hash-password` prints them, and as NAME=HASH.
+    let lines = format!("anna = \"{HASH}\"\n\"bò\" = \"{HASH}\"\n\notto={HASH}\n");
+    fs::write(&file, lines).unwrap();
+    let config = environment(&[("MPSINK_DASHBOARD_USERS_FILE", named)]).unwrap();
+    let names: Vec<&str> = config.access.users.iter().map(User::name).collect();
+    assert_eq!(names, ["anna", "bò", "otto"]);
     fs::write(&file, "http://proxy.example.com:3128\n").unwrap();
     let config = environment(&[("MPSINK_VERIFY_PROXY_FILE", named)]).unwrap();
     assert_eq!(
