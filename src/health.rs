@@ -17,12 +17,16 @@ use crate::clock::Timestamp;
 use crate::signature::CertificateStatus;
 use crate::store::Store;
 use crate::store::errors::ReadError;
-use crate::store::pulse::WriterState;
+use crate::store::pulse::{Failing, WriterState};
 use crate::store::standing::Schema;
 
 /// A round of the writer that takes longer than this has kept every sender waiting for longer than it
 /// waits: SMQ hangs up after 5 s.
 pub const WRITER_STUCK_AFTER: Duration = Duration::from_secs(4);
+
+/// When no commit has succeeded for so long, pushes cannot be taken. A single one that failed is no sign
+/// of that: the next is tried after 5 s at the latest, and may wait 2 s for somebody else's to end.
+pub const WRITER_FAILING_AFTER: Duration = Duration::from_secs(8);
 
 /// With less free the server is not ready: a full inbox holds 64 MiB, which goes to the log and from
 /// there into the database, each with its indexes about twice as large.
@@ -109,7 +113,11 @@ fn writer(state: WriterState, last_commit: Option<Timestamp>, now: Timestamp) ->
             HealthState::Failing,
             "the writer has ended: the server stops".to_owned(),
         ),
-        WriterState::Runs { busy_for } => match busy_for {
+        WriterState::Runs {
+            failing: Some(failing),
+            ..
+        } if failing.lasts >= WRITER_FAILING_AFTER => (HealthState::Failing, no_commit(&failing)),
+        WriterState::Runs { busy_for, .. } => match busy_for {
             Some(busy) if busy >= WRITER_STUCK_AFTER => (
                 HealthState::Failing,
                 format!("the writer is stuck since {} s, and {last}", busy.as_secs()),
@@ -122,6 +130,15 @@ fn writer(state: WriterState, last_commit: Option<Timestamp>, now: Timestamp) ->
         state,
         reason,
     }
+}
+
+fn no_commit(failing: &Failing) -> String {
+    format!(
+        "no commit has succeeded for {} s, in {} tries: {}",
+        failing.lasts.as_secs(),
+        failing.tries,
+        failing.cause
+    )
 }
 
 fn disk(free: Option<u64>) -> HealthCheck {
@@ -223,6 +240,7 @@ mod tests {
 
     use crate::clock::Clock;
     use crate::metrics::Metrics;
+    use crate::store::lifetimes::BEAT_AFTER_FAILURE;
     use crate::store::options::{Purpose, StoreOptions};
 
     use super::*;
@@ -270,7 +288,10 @@ mod tests {
     fn a_writer_is_stuck_when_one_batch_takes_longer_than_a_sender_waits() {
         let busy = |busy_for| {
             writer(
-                WriterState::Runs { busy_for },
+                WriterState::Runs {
+                    busy_for,
+                    failing: None,
+                },
                 Some(NOON),
                 NOON.plus_ms(7_000),
             )
@@ -294,6 +315,31 @@ mod tests {
             &writer(fault, None, NOON),
             HealthState::Failing,
             "the disk is gone",
+        );
+    }
+
+    #[test]
+    fn a_writer_whose_commits_fail_for_longer_than_one_is_tried_again_cannot_take_pushes() {
+        // What a transaction waits for somebody else's.
+        let tried_again = BEAT_AFTER_FAILURE + Duration::from_secs(2);
+        assert!(WRITER_FAILING_AFTER > tried_again);
+        let failing = |lasts| {
+            let failing = Failing {
+                lasts,
+                tries: 3,
+                cause: "database is locked".to_owned(),
+            };
+            let state = WriterState::Runs {
+                busy_for: None,
+                failing: Some(failing),
+            };
+            writer(state, Some(NOON), NOON)
+        };
+        check(&failing(tried_again), HealthState::Fine, "the writer runs");
+        check(
+            &failing(WRITER_FAILING_AFTER),
+            HealthState::Failing,
+            "no commit has succeeded for 8 s, in 3 tries: database is locked",
         );
     }
 

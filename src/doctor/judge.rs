@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::doctor::{Facts, Finding, Line, Reach, Seen, Server, SourceFacts, UrlKind, Verdict};
-use crate::health::{DISK_FREE_LOW, DISK_FREE_MIN, WRITER_STUCK_AFTER};
+use crate::health::{DISK_FREE_LOW, DISK_FREE_MIN, WRITER_FAILING_AFTER, WRITER_STUCK_AFTER};
 use crate::signature::{CertificateStatus, DOCUMENTED_CERTIFICATE_URL};
 use crate::store::file_system::{Nature, nature};
 use crate::store::integrity::Integrity;
@@ -104,7 +104,14 @@ fn server(facts: &Facts) -> Finding {
                 let fault = fault.clone();
                 found(Verdict::Wrong, Seen::WriterEnded { fault })
             }
-            WriterState::Runs { busy_for } if *busy_for >= Some(WRITER_STUCK_AFTER) => {
+            WriterState::Runs {
+                failing: Some(failing),
+                ..
+            } if failing.lasts >= WRITER_FAILING_AFTER => {
+                let cause = failing.cause.clone();
+                found(Verdict::Wrong, Seen::WriterFailing { cause })
+            }
+            WriterState::Runs { busy_for, .. } if *busy_for >= Some(WRITER_STUCK_AFTER) => {
                 found(Verdict::Wrong, Seen::WriterStuck)
             }
             WriterState::Runs { .. } => {
@@ -445,6 +452,7 @@ mod tests {
     use crate::doctor::Setup;
     use crate::store::disk::Sizes;
     use crate::store::lifetimes::Lifetime;
+    use crate::store::pulse::Failing;
     use crate::store::upkeep::{PushClock, Upkeep};
 
     use super::*;
@@ -476,7 +484,10 @@ mod tests {
                 is_try: false,
             },
             server: Server::Here {
-                writer: WriterState::Runs { busy_for: None },
+                writer: WriterState::Runs {
+                    busy_for: None,
+                    failing: None,
+                },
             },
             sources: vec![SourceFacts {
                 name: "default".to_owned(),
@@ -547,9 +558,23 @@ mod tests {
         let writer = |writer| move |facts: &mut Facts| facts.server = Server::Here { writer };
         let busy = |after| WriterState::Runs {
             busy_for: Some(after),
+            failing: None,
         };
         check(writer(busy(WRITER_STUCK_AFTER / 2)), &[]);
         check(writer(busy(WRITER_STUCK_AFTER)), &[(Line::Server, Wrong)]);
+        let failing = |lasts| WriterState::Runs {
+            busy_for: None,
+            failing: Some(Failing {
+                lasts,
+                tries: 2,
+                cause: "database is locked".to_owned(),
+            }),
+        };
+        check(writer(failing(WRITER_FAILING_AFTER / 2)), &[]);
+        check(
+            writer(failing(WRITER_FAILING_AFTER)),
+            &[(Line::Server, Wrong)],
+        );
         let ended = WriterState::Ended { fault: None };
         check(writer(ended), &[(Line::Server, Wrong)]);
         check(

@@ -103,6 +103,10 @@ pub enum Seen {
     },
     /// Its writer takes nothing any more.
     WriterStuck,
+    /// No commit succeeds.
+    WriterFailing {
+        cause: String,
+    },
     WriterEnded {
         fault: Option<String>,
     },
@@ -190,6 +194,7 @@ impl Seen {
         match self {
             Seen::ServerRuns { .. }
             | Seen::WriterStuck
+            | Seen::WriterFailing { .. }
             | Seen::WriterEnded { .. }
             | Seen::NoServer
             | Seen::ServerSilent { .. } => Line::Server,

@@ -14,7 +14,7 @@ use crate::store::belonging::Denied;
 use crate::store::lock::LockError;
 
 /// What the engine said.
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why the database cannot be used. Each ends with what to do.
 #[derive(Debug, Error)]
@@ -128,6 +128,24 @@ impl WriteError {
             },
         }
     }
+}
+
+/// Tells whether `error` comes from what the database stands on, and not from the row that met it:
+/// any other row would have met it as well.
+pub(super) fn is_of_the_database(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::CannotOpen
+                | ErrorCode::OutOfMemory
+        )
+    )
 }
 
 impl ReadError {

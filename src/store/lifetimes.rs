@@ -26,6 +26,10 @@ const BEAT_WITH_COMMIT_MS: i64 = 5_000;
 /// false alarm; a sync four times a minute is nothing to a disk.
 const BEAT_EVERY: Duration = Duration::from_secs(15);
 
+/// When one is tried after a commit that failed, to find out whether commits succeed again: nothing else
+/// may come, since a server that is not ready gets no pushes.
+pub const BEAT_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
 /// The lifetimes that are kept. A process manager that starts a server over and over, once a second,
 /// takes them all in a quarter of an hour; it is then the only news there is.
 pub const LIFETIMES_KEPT: usize = 1_000;
@@ -139,6 +143,20 @@ impl Life {
         self.beat_due().is_some_and(|due| due <= Instant::now())
     }
 
+    /// Puts the next one off, before one is tried: one that cannot even begin is not tried again at once.
+    pub(super) fn put_off_beat(&self) {
+        if let Some(begun) = self.begun.borrow_mut().as_mut() {
+            begun.next_beat = Instant::now() + BEAT_EVERY;
+        }
+    }
+
+    /// Has one tried soon, since a commit has failed.
+    pub(super) fn beat_soon(&self) {
+        if let Some(begun) = self.begun.borrow_mut().as_mut() {
+            begun.next_beat = begun.next_beat.min(Instant::now() + BEAT_AFTER_FAILURE);
+        }
+    }
+
     /// Writes a sign of life into a transaction that is committed anyway, if it is time for one.
     pub(super) fn beat_with_commit(
         &self,
@@ -196,6 +214,7 @@ impl Begun {
 mod tests {
     use crate::store::Store;
     use crate::store::fixtures::{self, NOON, TestStore, arrival};
+    use crate::store::pulse::WriterState;
 
     use super::*;
 
@@ -294,8 +313,6 @@ mod tests {
     fn where_nothing_is_committed_the_writer_wakes_for_it() {
         let (test, clock) = begin_at(0);
         clock.set(NOON.plus_ms(1));
-        let changes = test.store.changes();
-        let before = changes.latest();
         let soon = test.put((), |_, ctx, ()| {
             if let Some(begun) = ctx.life.begun.borrow_mut().as_mut() {
                 begun.next_beat = Instant::now() + Duration::from_millis(20);
@@ -303,16 +320,75 @@ mod tests {
             Ok(Ok(()))
         });
         soon.recv().unwrap().unwrap();
-        // The command's own commit, then the sign of life.
-        for seen in [before, before + 1] {
-            let mut next = changes.clone();
-            let other = async move {
-                tokio::time::timeout(Duration::from_secs(10), next.other_than(seen)).await
-            };
-            assert!(test.runtime.block_on(other).unwrap().is_some());
+        // It is told to nobody, so it is looked for.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while test.store.lifetimes().unwrap()[0].alive_at == NOON {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
         }
         let alive_at = test.store.lifetimes().unwrap()[0].alive_at;
         assert_eq!(alive_at, NOON.plus_ms(1));
+    }
+
+    #[test]
+    fn a_sign_of_life_that_cannot_begin_is_not_tried_again_at_once() {
+        let (test, _) = begin_at(0);
+        let refused = test.put((), |tx, ctx, ()| {
+            if let Some(begun) = ctx.life.begun.borrow_mut().as_mut() {
+                begun.next_beat = Instant::now();
+            }
+            // This transaction may still commit; no other can begin.
+            tx.pragma_update(None, "query_only", true)?;
+            Ok(Ok(()))
+        });
+        refused.recv().unwrap().unwrap();
+        // Each is a round of the writer, with its own look at what is due.
+        for _ in 0..5 {
+            test.runtime.block_on(test.store.ask_for_life()).unwrap();
+        }
+        let WriterState::Runs { failing, .. } = test.store.writer_state() else {
+            panic!("the writer has ended");
+        };
+        assert_eq!(failing.unwrap().tries, 1);
+    }
+
+    #[test]
+    fn a_file_that_goes_while_nothing_comes_is_noticed_by_the_next_sign_of_life() {
+        for file in ["mpsink.db", "mpsink.db.lock"] {
+            let (test, _) = begin_at(0);
+            let soon = test.put((), |_, ctx, ()| {
+                if let Some(begun) = ctx.life.begun.borrow_mut().as_mut() {
+                    begun.next_beat = Instant::now() + Duration::from_millis(200);
+                }
+                Ok(Ok(()))
+            });
+            soon.recv().unwrap().unwrap();
+            std::fs::remove_file(test.folder.path().join(file)).unwrap();
+            let fault = test.runtime.block_on(test.store.ended()).unwrap_err();
+            assert!(fault.contains(file), "{fault}");
+        }
+    }
+
+    #[test]
+    fn after_a_commit_that_failed_a_sign_of_life_is_due_soon() {
+        let (test, _) = begin_at(0);
+        let failed = test.put((), |tx, _, ()| {
+            tx.query_row("PRAGMA max_page_count = 1", [], |_| Ok(()))?;
+            tx.execute_batch(
+                "CREATE TABLE filler (bytes); INSERT INTO filler VALUES (zeroblob(100000))",
+            )?;
+            Ok(Ok(()))
+        });
+        assert!(failed.recv().unwrap().is_err());
+        let (tell, due) = std::sync::mpsc::channel();
+        let look = test.put(tell, |_, ctx, tell| {
+            let due = ctx.life.beat_due().unwrap();
+            tell.send(due.saturating_duration_since(Instant::now()))
+                .unwrap();
+            Ok(Ok(()))
+        });
+        look.recv().unwrap().unwrap();
+        assert!(due.recv().unwrap() <= BEAT_AFTER_FAILURE);
     }
 
     #[test]

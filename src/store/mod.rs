@@ -284,7 +284,7 @@ impl Store {
         };
         let workflows = Workflows::new(options.workflows, options.clock.clone());
         let (commits, changes) = Changes::channel();
-        let log = Log::watch(&mut conn).map_err(|error| unusable(error.into()))?;
+        let log = Log::watch(&mut conn, &options.path).map_err(unusable)?;
         let writer = Writer {
             conn,
             log,

@@ -94,6 +94,17 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened)
     Ok((conn, Opened { is_new }))
 }
 
+/// Opens the writer's database once more, for moving its log (`log.rs`).
+pub(super) fn open_mover(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(WRITER_WAIT_MAX)?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    // The first reading opens the log, which is there now.
+    conn.query_row(SELECT_TABLE_COUNT, [], |_| Ok(()))?;
+    Ok(conn)
+}
+
 /// Returns what the database at `path` is for, if it can be read as it is. Writes nothing, and makes no
 /// file.
 pub(super) fn look_beside(path: &Path) -> Result<Purpose, OpenError> {

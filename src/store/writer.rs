@@ -8,7 +8,8 @@
 //! that is nobody's row: all are told so.
 //!
 //! Between batches it writes the notes of refusals, strays and failures, a few at a time and not
-//! often, and where nothing else is written, now and then that it is still there (`lifetimes.rs`).
+//! often, and where nothing else is written, now and then that it is still there (`lifetimes.rs`) and
+//! that its files are.
 //!
 //! **Architecture invariant:** an answer other than an error is given only after the commit that
 //! holds it, and only if the files still stand where they were opened (`files.rs`). If they do not,
@@ -28,7 +29,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::metrics::{InboxDepth, Metrics};
 use crate::store::batch::Batch;
-use crate::store::errors::WriteError;
+use crate::store::errors::{WriteError, is_of_the_database};
 use crate::store::files::{Displaced, Files};
 use crate::store::inbox::{Command, Context, Message};
 use crate::store::lock::Lock;
@@ -132,6 +133,7 @@ impl Writer {
                 }
             }
             if self.ctx.life.is_beat_due() {
+                self.files.check()?;
                 self.beat();
             }
             let is_due = notes_due.is_some_and(|due| due <= Instant::now());
@@ -208,9 +210,15 @@ impl Writer {
                     let second_half = part.split_off(part.len() / 2);
                     parts.extend([second_half, part]);
                 }
-                Err(Failed::Member(error)) => fail_all(part, &WriteError::of(error)),
+                Err(Failed::Member(error)) => {
+                    if is_of_the_database(&error) {
+                        self.note_failed(&error);
+                    }
+                    fail_all(part, &WriteError::of(error));
+                }
                 // Each further try could wait as long as this one did, and all are waited for.
                 Err(Failed::Transaction(error)) => {
+                    self.note_failed(&error);
                     let waiting = part.into_iter().chain(parts.into_iter().rev().flatten());
                     fail_all(waiting, &WriteError::of(error));
                     return Ok(());
@@ -284,9 +292,11 @@ impl Writer {
                 tx.commit()
             });
         if written.is_ok() {
+            self.pulse.succeeded();
             self.tell_commit();
         }
         written.map_err(|error| {
+            self.note_failed(&error);
             self.notes.give_back_counts(taken);
             let error = WriteError::of(error);
             tracing::warn!(cause = cause(&error), "refusals could not be written");
@@ -296,6 +306,7 @@ impl Writer {
 
     /// Writes that the server is there, with nothing else to write.
     fn beat(&mut self) {
+        self.ctx.life.put_off_beat();
         let Context { life, clock, .. } = &self.ctx;
         let written = self
             .conn
@@ -306,9 +317,18 @@ impl Writer {
             });
         match written {
             // No news to anybody: no page would look different.
-            Ok(()) => {}
-            Err(error) => tracing::warn!(%error, "cannot write that the server is there"),
+            Ok(()) => self.pulse.succeeded(),
+            Err(error) => {
+                self.note_failed(&error);
+                tracing::warn!(%error, "cannot write that the server is there");
+            }
         }
+    }
+
+    /// Whoever asks how the writer is hears of it until a transaction succeeds.
+    fn note_failed(&self, error: &rusqlite::Error) {
+        self.pulse.failed(error.to_string());
+        self.ctx.life.beat_soon();
     }
 
     fn end_life(&mut self) {
@@ -331,6 +351,8 @@ impl Writer {
 
     /// Leaves the database without a log, so that the file alone is the whole of it.
     fn finish(self) {
+        // What is being moved beside would keep the rest from being moved.
+        drop(self.log);
         let checkpointed = self
             .conn
             .query_row(CHECKPOINT, [], |row| row.get::<_, i64>(0));

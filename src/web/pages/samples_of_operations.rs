@@ -12,6 +12,9 @@ use crate::web::pages::samples::{AT, NASTY};
 pub(crate) fn all_seen() -> Vec<Seen> {
     let mut all = vec![
         Seen::WriterStuck,
+        Seen::WriterFailing {
+            cause: NASTY.to_owned(),
+        },
         Seen::NoServer,
         Seen::ServerSilent { pid: 7 },
         Seen::NoPublicUrl,

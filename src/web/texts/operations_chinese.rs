@@ -49,6 +49,7 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
             None => format!("进程 {pid} 正在接收推送。"),
         },
         Seen::WriterStuck => "写入线程停在一次提交上已达数秒，推送得不到应答。".to_owned(),
+        Seen::WriterFailing { cause } => format!("提交一直失败，无法接收推送：{cause}。"),
         Seen::WriterEnded { fault: Some(fault) } => format!("写入线程已结束：{fault}。"),
         Seen::WriterEnded { fault: None } => "服务正在停止。".to_owned(),
         Seen::NoServer => "没有服务在使用该数据库。".to_owned(),
@@ -221,6 +222,9 @@ pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
     let advice = match &finding.seen {
         Seen::ServerRuns { .. } => return None,
         Seen::WriterStuck => "请检查磁盘；若持续如此，请停止服务。",
+        Seen::WriterFailing { .. } => {
+            "若磁盘已满，请腾出空间；若有其他程序正在写入数据库，请将其结束；否则请检查磁盘。"
+        }
         Seen::WriterEnded { .. } => "请查看日志，然后重新启动服务。",
         Seen::NoServer => "请用 mpsink serve 启动；只有服务才知道的内容此处缺失。",
         Seen::ServerSilent { .. } => "请确认其是否卡住；若是，请重新启动。",

@@ -51,6 +51,9 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
         Seen::WriterStuck => {
             "The writer is at one commit for seconds; nobody is answered.".to_owned()
         }
+        Seen::WriterFailing { cause } => {
+            format!("No commit succeeds, so no push is taken: {cause}.")
+        }
         Seen::WriterEnded { fault: Some(fault) } => format!("The writer has ended: {fault}."),
         Seen::WriterEnded { fault: None } => "The server is stopping.".to_owned(),
         Seen::NoServer => "No server runs on this database.".to_owned(),
@@ -243,6 +246,10 @@ pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
     let advice = match &finding.seen {
         Seen::ServerRuns { .. } => return None,
         Seen::WriterStuck => "Look at the disk; stop the server if it stays so.",
+        Seen::WriterFailing { .. } => {
+            "Make room if the disk is full; end whatever else writes to the database; else look at \
+             the disk."
+        }
         Seen::WriterEnded { .. } => "Look at the log, then start the server again.",
         Seen::NoServer => "Start it with mpsink serve; what only it knows is missing here.",
         Seen::ServerSilent { .. } => "Look whether it hangs, and start it again if it does.",
