@@ -355,8 +355,8 @@ fn a_variable_may_name_a_file_that_holds_the_value() {
     let lines = format!("anna = \"{HASH}\"\n\"bò\" = \"{HASH}\"\n\notto={HASH}\n");
     fs::write(&file, lines).unwrap();
     let config = environment(&[("MPSINK_DASHBOARD_USERS_FILE", named)]).unwrap();
-    let names: Vec<&str> = config.access.users.iter().map(User::name).collect();
-    assert_eq!(names, ["anna", "bò", "otto"]);
+    let users: Vec<&str> = config.access.users.iter().map(User::name).collect();
+    assert_eq!(users, ["anna", "bò", "otto"]);
     fs::write(&file, "http://proxy.example.com:3128\n").unwrap();
     let config = environment(&[("MPSINK_VERIFY_PROXY_FILE", named)]).unwrap();
     assert_eq!(

@@ -79,6 +79,7 @@ mod outcomes;
 mod pages;
 #[cfg(test)]
 mod pipes;
+#[cfg(test)]
 mod prune;
 #[cfg(test)]
 mod rebuild;

@@ -242,8 +242,8 @@ fn the_secret_path_is_in_no_log_when_a_push_cannot_be_passed_on() {
     assert_eq!(nginx.push(&long).0, 413);
     app.stop();
     assert_eq!(nginx.push(&push).0, 502);
-    let log = fs::read_to_string(nginx.folder.path().join("error.log")).unwrap();
-    assert!(!log.contains("/notifications/"), "{log}");
+    let errors = fs::read_to_string(nginx.folder.path().join("error.log")).unwrap();
+    assert!(!errors.contains("/notifications/"), "{errors}");
 }
 
 #[test]
