@@ -308,3 +308,6 @@ pub(super) fn note_message(tx: &Transaction<'_>, received_at: Timestamp) -> rusq
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod tests_of_groups;

@@ -18,12 +18,12 @@ use super::*;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Days before noon.
-fn ago(days: i64) -> Timestamp {
+pub(super) fn ago(days: i64) -> Timestamp {
     NOON.plus_ms(-days * DAY_MS)
 }
 
 /// An arrival that was published and received so many days ago.
-fn aged(days: i64, arrival: Arrival) -> Arrival {
+pub(super) fn aged(days: i64, arrival: Arrival) -> Arrival {
     let mut arrival = renotify(arrival, |notification| {
         notification.published_at = Some(ago(days));
     });
@@ -31,7 +31,7 @@ fn aged(days: i64, arrival: Arrival) -> Arrival {
     arrival
 }
 
-fn job(id: &str, job: &str, days: i64) -> Arrival {
+pub(super) fn job(id: &str, job: &str, days: i64) -> Arrival {
     aged(days, arrival(id, job))
 }
 
@@ -71,7 +71,7 @@ fn odd(id: &str, days: i64) -> Arrival {
     aged(days, arrival_of("t", id, vec![Event::Unrecognized(event)]))
 }
 
-fn horizons(messages: Option<i64>, history: Option<i64>) -> Horizons {
+pub(super) fn horizons(messages: Option<i64>, history: Option<i64>) -> Horizons {
     Horizons {
         messages: messages.map(ago),
         history: history.map(ago),
@@ -79,7 +79,7 @@ fn horizons(messages: Option<i64>, history: Option<i64>) -> Horizons {
 }
 
 /// Takes all that is to go.
-fn prune(test: &TestStore, horizons: Horizons) -> Taken {
+pub(super) fn prune(test: &TestStore, horizons: Horizons) -> Taken {
     let known = Walk::default();
     walk(|step, after| {
         let prune = test.store.prune(step, horizons, after, &known);
@@ -87,7 +87,7 @@ fn prune(test: &TestStore, horizons: Horizons) -> Taken {
     })
 }
 
-fn find(test: &TestStore, horizons: Horizons) -> Taken {
+pub(super) fn find(test: &TestStore, horizons: Horizons) -> Taken {
     let known = Walk::default();
     walk(|step, after| {
         let piece = test.store.find_to_prune(step, horizons, after, &known);
@@ -111,12 +111,12 @@ fn walk(piece: impl Fn(Step, Option<Reached>) -> Piece) -> Taken {
     taken
 }
 
-fn count(test: &TestStore, table: &str) -> i64 {
+pub(super) fn count(test: &TestStore, table: &str) -> i64 {
     let sql = format!("SELECT COUNT(*) FROM {table}");
     test.look().query_row(&sql, [], |row| row.get(0)).unwrap()
 }
 
-fn job_ids(test: &TestStore) -> Vec<String> {
+pub(super) fn job_ids(test: &TestStore) -> Vec<String> {
     let mut ids: Vec<_> = test.jobs().into_iter().map(|job| job.id).collect();
     ids.sort();
     ids
@@ -131,7 +131,7 @@ fn wrong_sums(store: &Store) -> u64 {
     store.find_wrong_sums().unwrap().buckets()
 }
 
-fn hundred_days_of_all_kinds() -> TestStore {
+pub(super) fn hundred_days_of_all_kinds() -> TestStore {
     let test = fixtures::open();
     for days in (0..100).rev() {
         test.append(job(&format!("j{days}"), &format!("job-{days}"), days));
@@ -409,96 +409,6 @@ fn a_piece_is_bounded_in_rows_bytes_and_events() {
         .find_to_prune(Step::Runs, horizons, None, &Walk::default())
         .unwrap();
     assert_eq!((piece.taken.runs, piece.taken.events), (1, 150));
-}
-
-/// A run with one event, an activity that names the job `hub`.
-fn spoke(run: &str, days: i64) -> Arrival {
-    let activity = ActivityEvent {
-        run_id: run.to_owned(),
-        name: "a".to_owned(),
-        job_id: Some("hub".to_owned()),
-        ..ActivityEvent::default()
-    };
-    aged(days, arrival_of("t", run, vec![Event::Activity(activity)]))
-}
-
-#[test]
-fn what_stays_is_gathered_once_in_a_walk_and_not_for_each_of_its_rows() {
-    let test = fixtures::open();
-    for run in ["a", "b", "c", "d"] {
-        test.append(spoke(run, 50));
-    }
-    let mut late = spoke("e", 50);
-    late.delivery.received_at = ago(1);
-    test.append(late);
-    test.append(job("newest", "newest", 0));
-    let (known, horizons) = (Walk::default(), horizons(None, Some(30)));
-    let find = |known| {
-        let piece = test.store.find_to_prune(Step::Runs, horizons, None, known);
-        piece.unwrap().taken.runs
-    };
-    assert_eq!(find(&known), 0);
-    let older = format!("UPDATE delivery SET received_at = {}", ago(50).0);
-    let done = test.put(older, |tx, _, sql| {
-        tx.execute(&format!("{sql} WHERE message_id = 'e'"), [])?;
-        Ok(Ok(()))
-    });
-    done.recv().unwrap().unwrap();
-    assert_eq!(find(&known), 0, "the walk remembers");
-    assert_eq!(find(&Walk::default()), 5, "the next one looks again");
-}
-
-#[test]
-fn a_run_of_too_many_events_stays_and_is_told_of_with_its_jobs() {
-    let run = |events: i64| {
-        let activity = |name: i64| {
-            Event::Activity(ActivityEvent {
-                run_id: "run".to_owned(),
-                name: name.to_string(),
-                ..ActivityEvent::default()
-            })
-        };
-        aged(
-            50,
-            arrival_of("t", "run", (0..events).map(activity).collect()),
-        )
-    };
-    for (events, expected) in [(4_000, (1, 0)), (4_001, (0, 1))] {
-        let test = fixtures::open();
-        test.append(run(events));
-        test.append(job("newest", "newest", 0));
-        let taken = prune(&test, horizons(None, Some(30)));
-        assert_eq!((taken.runs, taken.too_large), expected);
-    }
-}
-
-#[test]
-fn the_number_of_deliveries_is_that_of_their_rows_whatever_goes() {
-    let test = hundred_days_of_all_kinds();
-    test.append(job("newest", "newest", 0));
-    test.append(job("newest", "newest", 0));
-    let deliveries = || test.store.upkeep().unwrap().deliveries;
-    assert_eq!(deliveries(), count(&test, "delivery").unsigned_abs());
-    let before = deliveries();
-    find(&test, horizons(None, Some(30)));
-    assert_eq!(deliveries(), before);
-    let taken = prune(&test, horizons(None, Some(30)));
-    assert_eq!(deliveries(), before - taken.deliveries);
-    assert_eq!(deliveries(), count(&test, "delivery").unsigned_abs());
-    assert!(taken.deliveries > 0);
-}
-
-#[test]
-fn the_delivery_that_was_received_last_stays_though_older_ones_came_in_behind_it() {
-    let test = fixtures::open();
-    test.append(job("last", "last", 50));
-    for id in ["imported", "newest"] {
-        test.append(job(id, id, 60));
-    }
-    prune(&test, horizons(Some(30), Some(30)));
-    assert_eq!(job_ids(&test), ["last", "newest"]);
-    let source = test.store.sources().unwrap().remove(0);
-    assert_eq!(source.newest.unwrap().received_at, ago(50));
 }
 
 #[test]
