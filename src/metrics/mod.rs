@@ -13,7 +13,7 @@
 //! and a run becomes stale by time alone, which no writer would notice.
 //!
 //! **Architecture invariant:** no label has a value that a stranger chooses without bound: queues and
-//! workflows have [`labels::NAMES_MAX`] each, then `other`; no id of a job, run or message is one.
+//! workflows have `labels::NAMES_MAX` each, then `other`; no id of a job, run or message is one.
 
 use std::fmt::Write;
 use std::sync::Arc;

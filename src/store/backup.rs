@@ -5,7 +5,7 @@
 //! `copy.rs` says how it is written; a half one never has the name.
 //!
 //! The room is asked for first. The copy takes what the database has in use, and while it is written
-//! the server's log grows by what arrives, at [`LOG_SHARE`] of it by our guess.
+//! the server's log grows by what arrives, at `LOG_SHARE` of it by our guess.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,7 +1,7 @@
 //! People: a name and the argon2 hash of a password.
 //!
 //! New hashes are argon2id with 19 MiB, two passes and one lane, which OWASP recommends; one made
-//! elsewhere with other parameters is taken within [`MEMORY_KIB_MAX`] and [`PASSES_MAX`], so that a
+//! elsewhere with other parameters is taken within `MEMORY_KIB_MAX` and `PASSES_MAX`, so that a
 //! slip in the configuration cannot make each login take the machine down.
 
 use std::fmt;
