@@ -40,6 +40,7 @@ pub mod head;
 mod likely;
 #[cfg(test)]
 mod loopback;
+mod opening;
 mod shown;
 pub mod string_to_sign;
 pub mod urls;
@@ -413,7 +414,7 @@ struct SignedPush<'a> {
 impl SignedPush<'_> {
     fn is_signed_by(&self, certificate: &Certificate) -> bool {
         let mut texts = self.texts.iter();
-        texts.any(|text| string_to_sign::holds(&certificate.key, text, self.signature))
+        texts.any(|text| opening::holds(&certificate.key, text, self.signature))
     }
 }
 

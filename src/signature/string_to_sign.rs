@@ -18,7 +18,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rsa::{Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
+use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
@@ -84,13 +84,6 @@ pub fn sign(key: &RsaPrivateKey, target: &str, headers: &Headers) -> Result<Stri
     Ok(STANDARD.encode(signature))
 }
 
-/// Tells whether `signature` is that of `text` under `key`.
-pub(super) fn holds(key: &RsaPublicKey, text: &[u8], signature: &[u8]) -> bool {
-    let hash = Sha1::digest(text);
-    key.verify(Pkcs1v15Sign::new::<Sha1>(), &hash, signature)
-        .is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use rsa::pkcs8::DecodePrivateKey;
@@ -98,6 +91,7 @@ mod tests {
     use super::*;
     use crate::notification::capture;
     use crate::signature::certificate::Certificate;
+    use crate::signature::opening::holds;
 
     const REAL_PUSH: &[u8] = include_bytes!("../../tests/data/real-push-2015.http");
     const KNOWN: &[u8] = include_bytes!("smq-known-certificate.pem");

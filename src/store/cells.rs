@@ -1,12 +1,16 @@
-//! The cells of one row, read by their names.
+//! The cells of rows, read by their names.
 //!
 //! `Row::get` looks a name up among all columns, from the first one on, for every cell: with rows of
-//! twenty columns that was half the time of an export. Here a name is looked for from the column
-//! behind the last one that was read. So a record that is read in the order of its column list costs
-//! one comparison a cell; and since names are compared all the same, one that is read in another
-//! order is slower and never wrong.
+//! twenty columns that was half the time of an export. Here the rows of one reading share an
+//! [`Order`]: which name was asked for at which place, and which column that was. A row that is asked
+//! like the one before it, as all rows of a list are, finds each column by a comparison of two
+//! pointers. Whatever is asked otherwise is looked for by its name, and so is slower and never
+//! wrong.
+//!
+//! A row also knows how many bytes of text were read from it, which bounds what is read at once.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::ptr;
 
 use rusqlite::types::{FromSql, FromSqlError, ValueRef};
 use rusqlite::{Error, Row};
@@ -15,34 +19,56 @@ use serde::de::DeserializeOwned;
 use crate::clock::Timestamp;
 use crate::store::values::{parse_json, unreadable};
 
+/// What was asked of a row, in this order, and the columns that it was. Only for rows of one statement.
+#[derive(Default)]
+pub(super) struct Order(RefCell<Vec<(&'static str, usize)>>);
+
 pub(super) struct Cells<'a, 'stmt> {
     row: &'a Row<'stmt>,
-    /// Behind the column that was read last.
-    next: Cell<usize>,
+    order: &'a Order,
+    /// How many cells were asked for.
+    asked: Cell<usize>,
+    text_bytes: Cell<usize>,
+}
+
+/// Reads one row.
+pub(super) fn read<T>(
+    row: &Row<'_>,
+    record: impl Fn(&Cells<'_, '_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    record(&Cells::of(row, &Order::default()))
 }
 
 impl<'a, 'stmt> Cells<'a, 'stmt> {
-    pub(super) fn of(row: &'a Row<'stmt>) -> Cells<'a, 'stmt> {
+    pub(super) fn of(row: &'a Row<'stmt>, order: &'a Order) -> Cells<'a, 'stmt> {
         Cells {
             row,
-            next: Cell::new(0),
+            order,
+            asked: Cell::new(0),
+            text_bytes: Cell::new(0),
         }
     }
 
-    pub(super) fn get<T: FromSql>(&self, name: &str) -> rusqlite::Result<T> {
-        self.row.get(self.find(name)?)
+    /// How many bytes the texts have that were read.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.text_bytes.get()
     }
 
-    pub(super) fn count(&self, name: &str) -> rusqlite::Result<u64> {
+    pub(super) fn get<T: FromSql>(&self, name: &'static str) -> rusqlite::Result<T> {
+        let value = self.get_ref(name)?;
+        T::column_result(value).map_err(|error| unreadable(error.into()))
+    }
+
+    pub(super) fn count(&self, name: &'static str) -> rusqlite::Result<u64> {
         let count: i64 = self.get(name)?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    pub(super) fn time(&self, name: &str) -> rusqlite::Result<Timestamp> {
+    pub(super) fn time(&self, name: &'static str) -> rusqlite::Result<Timestamp> {
         self.get(name).map(Timestamp)
     }
 
-    pub(super) fn maybe_time(&self, name: &str) -> rusqlite::Result<Option<Timestamp>> {
+    pub(super) fn maybe_time(&self, name: &'static str) -> rusqlite::Result<Option<Timestamp>> {
         let time: Option<i64> = self.get(name)?;
         Ok(time.map(Timestamp))
     }
@@ -50,20 +76,20 @@ impl<'a, 'stmt> Cells<'a, 'stmt> {
     /// Reads a word with the function that knows it.
     pub(super) fn word<T>(
         &self,
-        name: &str,
+        name: &'static str,
         from_word: impl Fn(&str) -> Option<T>,
     ) -> rusqlite::Result<T> {
         let word = self.get_ref(name)?.as_str()?;
         from_word(word).ok_or_else(|| unreadable(FromSqlError::InvalidType.into()))
     }
 
-    pub(super) fn json<T: DeserializeOwned>(&self, name: &str) -> rusqlite::Result<T> {
+    pub(super) fn json<T: DeserializeOwned>(&self, name: &'static str) -> rusqlite::Result<T> {
         parse_json(self.get_ref(name)?.as_str()?)
     }
 
     pub(super) fn maybe_json<T: DeserializeOwned>(
         &self,
-        name: &str,
+        name: &'static str,
     ) -> rusqlite::Result<Option<T>> {
         match self.get_ref(name)? {
             ValueRef::Null => Ok(None),
@@ -71,16 +97,35 @@ impl<'a, 'stmt> Cells<'a, 'stmt> {
         }
     }
 
-    fn get_ref(&self, name: &str) -> rusqlite::Result<ValueRef<'a>> {
-        self.row.get_ref(self.find(name)?)
+    fn get_ref(&self, name: &'static str) -> rusqlite::Result<ValueRef<'a>> {
+        let value = self.row.get_ref(self.find(name)?)?;
+        if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = value {
+            self.text_bytes.set(self.text_bytes.get() + bytes.len());
+        }
+        Ok(value)
     }
 
-    fn find(&self, name: &str) -> rusqlite::Result<usize> {
+    fn find(&self, name: &'static str) -> rusqlite::Result<usize> {
+        let place = self.asked.get();
+        self.asked.set(place + 1);
+        let mut order = self.order.0.borrow_mut();
+        match order.get(place) {
+            Some((known, column)) if ptr::eq(*known, name) => Ok(*column),
+            _ => {
+                order.truncate(place);
+                // Mostly it is the one behind the last.
+                let next = order.last().map_or(0, |(_, column)| column + 1);
+                let column = self.find_from(next, name)?;
+                order.push((name, column));
+                Ok(column)
+            }
+        }
+    }
+
+    fn find_from(&self, next: usize, name: &str) -> rusqlite::Result<usize> {
         let statement = self.row.as_ref();
-        let next = self.next.get();
         for column in (next..statement.column_count()).chain(0..next) {
             if statement.column_name(column)? == name {
-                self.next.set(column + 1);
                 return Ok(column);
             }
         }
@@ -97,7 +142,7 @@ mod tests {
     fn check(read: impl Fn(&Cells<'_, '_>) -> rusqlite::Result<Vec<i64>>) -> Vec<i64> {
         let conn = Connection::open_in_memory().unwrap();
         let sql = "SELECT 1 AS id, 2 AS job, 3 AS owner, 4 AS extra";
-        conn.query_row(sql, [], |row| read(&Cells::of(row)))
+        conn.query_row(sql, [], |row| super::read(row, &read))
             .unwrap()
     }
 
@@ -118,7 +163,8 @@ mod tests {
     fn a_name_that_no_column_has_is_an_error() {
         let conn = Connection::open_in_memory().unwrap();
         let read = conn.query_row("SELECT 1 AS id", [], |row| {
-            let cells = Cells::of(row);
+            let order = Order::default();
+            let cells = Cells::of(row, &order);
             cells.get::<i64>("id")?;
             cells.get::<i64>("Id")
         });
@@ -130,7 +176,8 @@ mod tests {
         let conn = Connection::open_in_memory().unwrap();
         let sql = "SELECT NULL AS a, '[1]' AS b, 'x' AS c";
         let ended = conn.query_row(sql, [], |row| {
-            let cells = Cells::of(row);
+            let order = Order::default();
+            let cells = Cells::of(row, &order);
             assert_eq!(cells.maybe_json::<Vec<u8>>("a")?, None);
             assert_eq!(cells.maybe_json::<Vec<u8>>("b")?, Some(vec![1]));
             cells.maybe_json::<Vec<u8>>("c")

@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 use crate::clock::Timestamp;
 use crate::notification::event::{Event, JobState};
 use crate::store::batch::{News, Shares};
-use crate::store::cells::Cells;
+use crate::store::cells::{self, Cells};
 use crate::store::event_rows::EventRow;
 use crate::store::fold::{self, FoldedJob, JobPart};
 use crate::store::inbox::Context;
@@ -297,7 +297,7 @@ fn stored(
     let mut select = tx.prepare_cached(SELECT_ROW)?;
     let row = select.query_row([job, owner], |row| {
         let folded = FoldedJob {
-            record: record(row)?,
+            record: cells::read(row, record)?,
             names: row.get("names")?,
         };
         Ok((row.get("id")?, folded))
@@ -306,8 +306,7 @@ fn stored(
 }
 
 /// Reads a job's row.
-pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
-    let cells = Cells::of(row);
+pub(super) fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<JobRecord> {
     Ok(JobRecord {
         id: cells.get("job")?,
         owner: cells.get("owner")?,

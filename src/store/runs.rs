@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use crate::notification::event::JobState;
 use crate::store::batch::{News, Shares};
-use crate::store::cells::Cells;
+use crate::store::cells::{self, Cells};
 use crate::store::fold_run::{self, RunPart};
 use crate::store::inbox::Context;
 use crate::store::jobs::{Change, Counted, Counts};
@@ -205,13 +205,15 @@ struct Stored {
 
 fn stored(tx: &Transaction<'_>, owner: &str, run: &str) -> rusqlite::Result<Option<Stored>> {
     let mut select = tx.prepare_cached(SELECT_RUN)?;
-    let row = select.query_row([run, owner], |row| Ok((row.get("id")?, record(row)?)));
+    let row = select.query_row([run, owner], |row| {
+        Ok((row.get("id")?, cells::read(row, record)?))
+    });
     let Some((id, mut record)) = row.optional()? else {
         return Ok(None);
     };
     let mut select = tx.prepare_cached(SELECT_ACTIVITIES)?;
     let rows = select.query_map([run, owner], |row| {
-        Ok((row.get("id")?, activity_record(row)?))
+        Ok((row.get("id")?, cells::read(row, activity_record)?))
     })?;
     let mut rows: Vec<(RowId, ActivityRecord)> = rows.collect::<rusqlite::Result<_>>()?;
     rows.sort_by(|(_, a), (_, b)| fold_run::order(a).cmp(&fold_run::order(b)));
@@ -225,8 +227,7 @@ fn stored(tx: &Transaction<'_>, owner: &str, run: &str) -> rusqlite::Result<Opti
 }
 
 /// Reads a run's row, without its activities.
-pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
-    let cells = Cells::of(row);
+pub(super) fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<RunRecord> {
     Ok(RunRecord {
         id: cells.get("run")?,
         owner: cells.get("owner")?,
@@ -258,8 +259,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
 }
 
 /// Reads an activity's row.
-pub(super) fn activity_record(row: &Row<'_>) -> rusqlite::Result<ActivityRecord> {
-    let cells = Cells::of(row);
+pub(super) fn activity_record(cells: &Cells<'_, '_>) -> rusqlite::Result<ActivityRecord> {
     Ok(ActivityRecord {
         run: cells.get("run")?,
         owner: cells.get("owner")?,

@@ -161,8 +161,9 @@ fn is_word_by_itself(c: char) -> bool {
     )
 }
 
-/// Turns what a person typed into a question for the index: all of its words, the last by prefix;
-/// or all words of what it says URL-decoded. `None` if there is no word in it, which finds nothing.
+/// Turns what a person typed into a question for the index: all of its words, the last by prefix
+/// from its second character on; or all words of what it says URL-decoded. `None` if there is no word
+/// in it, which finds nothing.
 pub(super) fn question(typed: &str) -> Option<String> {
     let typed: String = typed.chars().take(QUERY_CHARS_MAX).collect();
     let as_typed = phrases(&typed);
@@ -193,7 +194,11 @@ fn phrases(text: &str) -> Option<String> {
         phrases.push(phrase);
     }
     let all = phrases.join(" ");
-    (!all.is_empty()).then(|| all + " *")
+    let last = all.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let chars = last.chars().rev().take_while(|c| c.is_alphanumeric());
+    // What begins with one letter is a good part of everything, and takes long to put together.
+    let by_prefix = if chars.count() > 1 { " *" } else { "" };
+    (!all.is_empty()).then(|| all + by_prefix)
 }
 
 #[cfg(test)]
@@ -269,6 +274,10 @@ mod tests {
             ("holiday", "a"),
             ("HOLIDAY clip", "a"),
             ("hol", "a"),
+            ("ho", "a"),
+            ("h", ""),
+            ("1001 s", ""),
+            ("a b", "e"),
             ("hol clip", ""),
             ("clip hol", "a"),
             ("sku", "ba"),

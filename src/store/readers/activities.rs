@@ -2,9 +2,10 @@
 //!
 //! Paged like jobs, with the filters choosing the index in the same way.
 
-use rusqlite::{Row, Transaction};
+use rusqlite::Transaction;
 
 use crate::notification::event::JobState;
+use crate::store::cells::Cells;
 use crate::store::filters::ActivityFilter;
 use crate::store::lane_records::Counted;
 use crate::store::lanes::Workflows;
@@ -32,7 +33,7 @@ pub(super) fn page(
     filter: &ActivityFilter,
     page: Page,
 ) -> rusqlite::Result<Listing<ActivityRecord>> {
-    let read = |row: &Row<'_>| Ok((row.get("id")?, activity_record(row)?));
+    let read = |cells: &Cells<'_, '_>| Ok((cells.get("id")?, activity_record(cells)?));
     let rows: Rows<(RowId, ActivityRecord)> =
         query(filter, by_index(filter)).page(tx, page, read)?;
     let listing = listing(page, rows, |(id, activity)| PageKey {

@@ -8,7 +8,7 @@ use crate::envelope;
 use crate::notification::Format;
 use crate::notification::capture::{self, Capture};
 use crate::notification::source::SourceId;
-use crate::store::cells::Cells;
+use crate::store::cells::{self, Cells};
 use crate::store::filters::{DeliveryFilter, DeliveryOnly};
 use crate::store::lane_records::Counted;
 use crate::store::readers::query::{Index, Lead, Query, Shape};
@@ -138,7 +138,9 @@ pub(super) fn of_events(
 
 pub(super) fn one(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<DeliveryRecord>> {
     let mut select = tx.prepare_cached(SELECT_ONE)?;
-    select.query_row([id], record).optional()
+    select
+        .query_row([id], |row| cells::read(row, record))
+        .optional()
 }
 
 /// Reads the push back, and the message out of its body; `None` once age has emptied it.
@@ -167,8 +169,7 @@ pub(super) fn read_capture(row: &Row<'_>) -> rusqlite::Result<Capture> {
     })
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
-    let cells = Cells::of(row);
+fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<DeliveryRecord> {
     let mut record = DeliveryRecord {
         id: cells.get("id")?,
         source: cells.get("source")?,

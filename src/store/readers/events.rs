@@ -1,10 +1,10 @@
 //! Events as rows: the list of them, those of one delivery, and those of one job or run in the order
 //! they are folded in.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use crate::notification::event::JobState;
-use crate::store::cells::Cells;
+use crate::store::cells::{self, Cells};
 use crate::store::filters::EventFilter;
 use crate::store::lane_records::Counted;
 use crate::store::readers::listing;
@@ -103,7 +103,9 @@ pub(super) fn of_delivery(
     delivery: RowId,
 ) -> rusqlite::Result<Vec<EventRecord>> {
     let mut select = tx.prepare_cached(SELECT_OF_DELIVERY)?;
-    let rows = select.query_map(params![delivery, EVENTS_SHOWN_MAX], record)?;
+    let rows = select.query_map(params![delivery, EVENTS_SHOWN_MAX], |row| {
+        cells::read(row, record)
+    })?;
     rows.collect()
 }
 
@@ -132,14 +134,15 @@ fn of_entity(
     id: &str,
 ) -> rusqlite::Result<Vec<EventRecord>> {
     let mut select = tx.prepare_cached(sql)?;
-    let rows = select.query_map(params![owner, id, EVENTS_SHOWN_MAX], record)?;
+    let rows = select.query_map(params![owner, id, EVENTS_SHOWN_MAX], |row| {
+        cells::read(row, record)
+    })?;
     let mut events: Vec<EventRecord> = rows.collect::<rusqlite::Result<_>>()?;
     events.reverse();
     Ok(events)
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<EventRecord> {
-    let cells = Cells::of(row);
+fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<EventRecord> {
     let id = cells.get("id")?;
     let kind: String = cells.get("kind")?;
     Ok(EventRecord {

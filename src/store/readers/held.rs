@@ -1,10 +1,10 @@
 //! The list of held pushes, one whole, and those of an owner or topic.
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::notification::reason::HoldReason;
 use crate::notification::source::SourceId;
-use crate::store::cells::Cells;
+use crate::store::cells::{self, Cells};
 use crate::store::filters::HeldFilter;
 use crate::store::lane_records::Counted;
 use crate::store::readers::deliveries::read_capture;
@@ -75,7 +75,7 @@ pub(super) fn find(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<H
     let mut select = tx.prepare_cached(SELECT_ONE)?;
     let found = select.query_row([id], |row| {
         Ok(HeldDetail {
-            held: record(row)?,
+            held: cells::read(row, record)?,
             source: SourceId(row.get("source_id")?),
             capture: read_capture(row)?,
             explanation: read_json(row, "explanation")?,
@@ -95,8 +95,7 @@ pub(super) fn ids_of(
     ids.collect()
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<HeldRecord> {
-    let cells = Cells::of(row);
+fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<HeldRecord> {
     Ok(HeldRecord {
         id: cells.get("id")?,
         source: cells.get("source")?,

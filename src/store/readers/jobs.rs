@@ -6,9 +6,10 @@
 
 use std::cmp::Reverse;
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use crate::notification::event::JobState;
+use crate::store::cells::{self, Cells};
 use crate::store::filters::JobFilter;
 use crate::store::jobs::record;
 use crate::store::lane_records::Counted;
@@ -229,16 +230,18 @@ pub(super) fn count(tx: &Transaction<'_>, filter: &JobFilter) -> rusqlite::Resul
     Ok(counted(rows, is_all))
 }
 
-fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
+fn numbered(cells: &Cells<'_, '_>) -> rusqlite::Result<Numbered> {
     Ok(Numbered {
-        id: row.get("id")?,
-        job: record(row)?,
+        id: cells.get("id")?,
+        job: record(cells)?,
     })
 }
 
 pub(super) fn find(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Vec<JobDetail>> {
     let mut select = tx.prepare_cached(SELECT_OF_ID)?;
-    let jobs = select.query_map(params![id, OWNERS_OF_ID_MAX], record)?;
+    let jobs = select.query_map(params![id, OWNERS_OF_ID_MAX], |row| {
+        cells::read(row, record)
+    })?;
     let mut details = Vec::new();
     for job in jobs {
         let job = job?;

@@ -11,9 +11,10 @@
 //!
 //! Only fixed pieces of SQL are put together; every value is bound.
 
-use rusqlite::{Row, ToSql, Transaction};
+use rusqlite::{ToSql, Transaction};
 
 use crate::clock::Timestamp;
+use crate::store::cells::{Cells, Order};
 use crate::store::lane_records::Counted;
 use crate::store::readers::rows_to_ask;
 use crate::store::readers::scan::{Room, SCAN_EXAMINED_MAX, SCAN_ROWS_MAX};
@@ -212,7 +213,7 @@ impl Query {
         &self,
         tx: &Transaction<'_>,
         page: Page,
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        read: impl Fn(&Cells<'_, '_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Rows<T>> {
         let is_backwards = is_backwards(page.place);
         let span = self.behind(page.place);
@@ -221,7 +222,8 @@ impl Query {
         let own = self.span_values(span, (":limit", rows_to_ask(page)));
         let values = named(&own, [&self.range, &self.checks]);
         let mut select = tx.prepare_cached(&self.page_sql(is_backwards))?;
-        let rows = select.query_map(&values[..], |row| read(row))?;
+        let order = Order::default();
+        let rows = select.query_map(&values[..], |row| read(&Cells::of(row, &order)))?;
         Ok(Rows {
             rows: rows.collect::<rusqlite::Result<_>>()?,
             end,
@@ -234,7 +236,7 @@ impl Query {
         &self,
         tx: &Transaction<'_>,
         stretch: Stretch,
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        read: impl Fn(&Cells<'_, '_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Scanned<T>> {
         // Numbers have few gaps, so a stretch of them is at most so many rows and hardly fewer.
         let last = stretch.after.saturating_add(SCAN_EXAMINED_MAX);
@@ -252,9 +254,12 @@ impl Query {
             reached: last,
         };
         let mut room = Room::default();
+        let order = Order::default();
         while let Some(row) = rows.next()? {
-            scanned.items.push(read(row)?);
-            if room.is_full_with(row)? || count(scanned.items.len()) >= SCAN_ROWS_MAX {
+            let cells = Cells::of(row, &order);
+            scanned.items.push(read(&cells)?);
+            if room.is_full_with(cells.text_bytes()) || count(scanned.items.len()) >= SCAN_ROWS_MAX
+            {
                 scanned.reached = row.get("id")?;
                 break;
             }

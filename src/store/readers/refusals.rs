@@ -1,9 +1,9 @@
 //! What was refused and kept, how much was refused in all, and the strays.
 
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::{OptionalExtension, Transaction};
 
 use crate::notification::reason::RefusalReason;
-use crate::store::cells::Cells;
+use crate::store::cells::{self, Cells};
 use crate::store::filters::RefusalFilter;
 use crate::store::lane_records::Counted;
 use crate::store::readers::deliveries::read_capture;
@@ -79,7 +79,7 @@ pub(super) fn find(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<R
     let mut select = tx.prepare_cached(SELECT_ONE)?;
     let found = select.query_row([id], |row| {
         Ok(RefusalDetail {
-            refusal: record(row)?,
+            refusal: cells::read(row, record)?,
             capture: read_capture(row)?,
             explanation: read_json(row, "explanation")?,
         })
@@ -116,8 +116,7 @@ pub(super) fn strays(tx: &Transaction<'_>) -> rusqlite::Result<(Vec<StrayRecord>
     Ok((strays, count))
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<RefusalRecord> {
-    let cells = Cells::of(row);
+fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<RefusalRecord> {
     Ok(RefusalRecord {
         id: cells.get("id")?,
         source: cells.get("source")?,

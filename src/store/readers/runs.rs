@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::clock::Timestamp;
+use crate::store::cells::{self, Cells};
 use crate::store::filters::RunFilter;
 use crate::store::lane_records::Counted;
 use crate::store::lanes::{Ages, Workflows};
@@ -132,7 +133,9 @@ impl Reading<'_> {
 
     fn activities(&mut self, owner: &str, run: &str) -> rusqlite::Result<Vec<ActivityRecord>> {
         let mut select = self.tx.prepare_cached(SELECT_ACTIVITIES)?;
-        let rows = select.query_map(params![run, owner, ACTIVITIES_OF_RUN_MAX], activity_record)?;
+        let rows = select.query_map(params![run, owner, ACTIVITIES_OF_RUN_MAX], |row| {
+            cells::read(row, activity_record)
+        })?;
         let mut activities: Vec<ActivityRecord> = rows.collect::<rusqlite::Result<_>>()?;
         for activity in &mut activities {
             self.rename(owner, &activity.region, &mut activity.workflow)?;
@@ -259,7 +262,9 @@ pub(super) fn find(
 ) -> rusqlite::Result<Vec<RunDetail>> {
     let mut reading = Reading::new(tx, workflows);
     let mut select = tx.prepare_cached(SELECT_OF_ID)?;
-    let runs = select.query_map(params![id, OWNERS_OF_ID_MAX], record)?;
+    let runs = select.query_map(params![id, OWNERS_OF_ID_MAX], |row| {
+        cells::read(row, record)
+    })?;
     let mut details = Vec::new();
     for run in runs {
         let mut run = run?;
@@ -275,10 +280,10 @@ pub(super) fn find(
     Ok(details)
 }
 
-fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
+fn numbered(cells: &Cells<'_, '_>) -> rusqlite::Result<Numbered> {
     Ok(Numbered {
-        id: row.get("id")?,
-        run: record(row)?,
+        id: cells.get("id")?,
+        run: record(cells)?,
     })
 }
 

@@ -5,8 +5,7 @@
 //! row may be as long as a message. Nothing is driven by an index but words: a million rows are looked
 //! at in a second or so, and one way of reading needs no thought about which filter is rare.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Row, Transaction};
+use rusqlite::Transaction;
 
 use crate::store::Store;
 use crate::store::errors::ReadError;
@@ -37,14 +36,10 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Adds a row, and tells whether another would be too much.
-    pub(super) fn is_full_with(&mut self, row: &Row<'_>) -> rusqlite::Result<bool> {
-        for column in 0..row.as_ref().column_count() {
-            if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = row.get_ref(column)? {
-                self.bytes += bytes.len();
-            }
-        }
-        Ok(self.bytes >= SCAN_BYTES_MAX)
+    /// Adds a row's, and tells whether another would be too much.
+    pub(super) fn is_full_with(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.bytes >= SCAN_BYTES_MAX
     }
 }
 

@@ -10,9 +10,10 @@
 //! Deliberately not bounded: what is held in memory, some 400 bytes for each minute of the last 8
 //! days and each hour of history in which something ended, by queue, type and state.
 
-use rusqlite::{Row, Transaction};
+use rusqlite::Transaction;
 
 use crate::clock::Timestamp;
+use crate::store::cells::{Cells, Order};
 use crate::store::rollups::{self, Deltas};
 use crate::store::{jobs, retention, runs};
 
@@ -55,13 +56,14 @@ pub(super) fn lacking(tx: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<
 fn each<T>(
     tx: &Transaction<'_>,
     sql: &str,
-    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    read: impl Fn(&Cells<'_, '_>) -> rusqlite::Result<T>,
     mut take: impl FnMut(T),
 ) -> rusqlite::Result<()> {
     let mut select = tx.prepare(sql)?;
     let mut rows = select.query([])?;
+    let order = Order::default();
     while let Some(row) = rows.next()? {
-        take(read(row)?);
+        take(read(&Cells::of(row, &order))?);
     }
     Ok(())
 }
