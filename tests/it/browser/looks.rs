@@ -74,7 +74,7 @@ fn why_a_message_was_not_understood_has_the_room_that_sentences_need() {
 fn only_the_first_line_of_a_message_makes_room_for_the_button_that_copies_it() {
     let script = "const pre = document.querySelector('.copied-from pre');
         const room = getComputedStyle(pre, '::before');
-        return [parseFloat(getComputedStyle(pre).paddingRight) < 16, room.float, parseFloat(room.height)
+        return [parseFloat(getComputedStyle(pre).paddingRight) < 16, room.cssFloat, parseFloat(room.height)
           <= parseFloat(getComputedStyle(pre).lineHeight)]";
     assert_eq!(
         look_at("/jobs/a", 390, script),
