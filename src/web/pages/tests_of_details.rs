@@ -4,7 +4,9 @@ use askama::Template;
 use scraper::{Html, Selector};
 
 use crate::notification::event::JobState;
-use crate::store::records::{ActivityRecord, DeliveryRecord, EventRecord, RunDetail};
+use crate::store::records::{
+    ActivityRecord, DeliveryDetail, DeliveryRecord, EventRecord, RunDetail,
+};
 use crate::store::retention::kept::Kept;
 use crate::web::pages::Frame;
 use crate::web::pages::delivery::DeliveryPage;
@@ -158,6 +160,47 @@ fn details_are_chinese_for_those_who_read_chinese() {
             assert!(is_chinese(label), "{label}");
         }
     }
+}
+
+#[test]
+fn what_is_chinese_has_the_marks_of_chinese_sentences() {
+    let detail = DeliveryDetail {
+        delivery: DeliveryRecord {
+            differs: true,
+            ..samples::delivery()
+        },
+        ..samples::delivery_detail()
+    };
+    let delivery = DeliveryPage::of(chinese(), None, detail, Kept::Forever);
+    let job = JobPage::of(chinese(), vec![samples::found_job()]);
+    let pages = [delivery.render().unwrap(), job.render().unwrap()];
+    let said = pages.map(|page| texts(&Html::parse_document(&page), ".notice, summary"));
+    let text = said.concat().join("\n");
+    assert!(text.contains("内容不同："), "{text}");
+    assert!(text.contains("投递 7，"), "{text}");
+}
+
+#[test]
+fn a_job_whose_messages_are_gone_says_where_the_reason_stands() {
+    let said = |found| count(&job_page(frame(), found), "article > p.aside");
+    let kept = said(samples::found_job());
+    let gone = said(Found {
+        messages: vec![],
+        ..samples::found_job()
+    });
+    assert_eq!(gone, kept + 1);
+}
+
+#[test]
+fn a_failure_code_is_whole_and_breaks_behind_its_dots() {
+    let mut found = samples::found_job();
+    found.detail.job.code = Some("InvalidParameter.ResourceNotFound".to_owned());
+    let page = job_page(frame(), found);
+    assert_eq!(count(&page, ".failure dd code wbr"), 2);
+    assert_eq!(
+        texts(&page, ".failure dd code"),
+        ["InvalidParameter.ResourceNotFound"]
+    );
 }
 
 #[test]

@@ -84,7 +84,16 @@ pub fn event_text(event: &EventRecord) -> Option<String> {
         _ => &["reason"],
     };
     let texts: Vec<&str> = texts.iter().filter_map(|name| text(name)).collect();
-    (!texts.is_empty()).then(|| texts.join(", "))
+    let texts = texts
+        .into_iter()
+        .map(|text| match (event.kind.as_str(), text) {
+            // What MPS calls them, in every language.
+            ("run", "start") => "Start",
+            ("run", "report") => "Report",
+            _ => text,
+        });
+    let text = texts.collect::<Vec<_>>().join(", ");
+    (!text.is_empty()).then_some(text)
 }
 
 /// Returns the address of a job's page.
@@ -226,7 +235,7 @@ mod tests {
         check("activity", activity, Some("HD, Transcode"));
         let nameless = json!({"name": "", "activity_type": "Transcode"});
         check("activity", nameless, Some("Transcode"));
-        check("run", json!({"part": "report"}), Some("report"));
+        check("run", json!({"part": "report"}), Some("Report"));
         check("job", json!({"job_type": null}), None);
         check(
             "unrecognized",

@@ -33,6 +33,8 @@ pub struct DetailTexts {
     pub messages: &'static str,
     pub decides: &'static str,
     pub earlier_messages: &'static str,
+    /// None of the messages can be shown: age has emptied them, as their deliveries' pages say.
+    pub no_messages: &'static str,
     pub job_as_json: &'static str,
     pub run_as_json: &'static str,
     pub drawing: DrawingTexts,
@@ -143,6 +145,7 @@ impl DetailTexts {
         messages: "Messages",
         decides: "decides the state",
         earlier_messages: "Earlier messages stand on the pages of their deliveries.",
+        no_messages: "No message can be shown here; the pages of the deliveries say why.",
         job_as_json: "This job as JSON",
         run_as_json: "This run as JSON",
         drawing: DrawingTexts {
@@ -235,6 +238,7 @@ impl DetailTexts {
         messages: "消息",
         decides: "状态以此为准",
         earlier_messages: "更早的消息见各自的投递页面。",
+        no_messages: "此处没有可显示的消息，原因见各自的投递页面。",
         job_as_json: "此作业的 JSON",
         run_as_json: "此执行实例的 JSON",
         drawing: DrawingTexts {

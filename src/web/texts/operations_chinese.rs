@@ -110,7 +110,7 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
             if *off_ms < 0 {
                 format!("{at} 的推送比其 Date 早到 {by}：本机时钟慢于 SMQ。")
             } else {
-                format!("{at} 的推送在其 Date 之后 {by} 到达（本机时钟与 SMQ 时钟之差）。")
+                format!("{at} 的推送在其 Date 之后 {by}到达（本机时钟与 SMQ 时钟之差）。")
             }
         }
         Seen::NoPushClock => "尚无推送可用于核对时间。".to_owned(),
@@ -136,7 +136,7 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
         Seen::NoDowntime => "最近 30 天内没有。".to_owned(),
         Seen::NoLifetime => "尚无服务使用过该数据库。".to_owned(),
         Seen::Lag { p95_ms, pushes } => format!(
-            "最近一天的 {} 次推送中，95% 在 {} 内到达。",
+            "最近一天的 {} 次推送中，95 % 在 {}内到达。",
             grouped(*pushes),
             duration(*p95_ms)
         ),

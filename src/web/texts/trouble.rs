@@ -187,7 +187,7 @@ fn chinese_detail(error: &PageError) -> String {
     let sentence = match error {
         PageError::NotFound { what, id } => {
             let (word, why) = (chinese_what(*what), chinese_why_not_there(*what));
-            return format!("没有{word} {}。{why}", shortened(id));
+            return format!("没有{word} `{}`。{why}", shortened(id));
         }
         PageError::MethodNotAllowed { allow } => {
             return format!("此地址只接受 {allow} 请求。");
@@ -353,7 +353,9 @@ fn chinese_why_not_there(what: What) -> &'static str {
              结束时通知，而且工作流的输入节点须设置主题。也请查看待审推送，并确认这是执行实例本身的 \
              ID：工作流、媒体和各个作业的 ID 都与之不同。"
         }
-        What::Delivery => "没有这个编号的推送。它可能属于另一个数据库，例如 serve --try 的数据库。",
+        What::Delivery => {
+            "没有这个编号的推送。它可能属于另一个数据库，例如 `serve --try` 的数据库。"
+        }
         What::Held => {
             "它已被放行或丢弃，或者其主题所有者或主题已被允许；已放行的推送现在列在投递中。"
         }
@@ -399,19 +401,19 @@ fn chinese_query(error: &QueryError) -> String {
     match error {
         QueryError::Unreadable => "无法读取网址中 ? 之后的部分。".to_owned(),
         QueryError::Unknown { name, known: [] } => {
-            format!("没有参数 {name}；此地址不接受任何参数。")
+            format!("没有参数 `{name}`；此地址不接受任何参数。")
         }
         QueryError::Unknown { name, known } => {
-            format!("此处没有参数 {name}。可用的参数：{}。", known.join("、"))
+            format!("此处没有参数 `{name}`。可用的参数：{}。", known.join("、"))
         }
-        QueryError::Repeated { name } => format!("参数 {name} 只能出现一次。"),
+        QueryError::Repeated { name } => format!("参数 `{name}` 只能出现一次。"),
         QueryError::Bad {
             name,
             found,
             expected,
         } => {
             let expected = chinese_expected(*expected);
-            format!("“{found}”不是参数 {name} 的有效值。应为{expected}。")
+            format!("`{found}` 不是参数 `{name}` 的有效值。应为{expected}。")
         }
     }
 }

@@ -25,6 +25,10 @@ pub struct WordTexts {
     pub some_failed: fn(u64, u64) -> String,
     /// Some of all are shown; the rest is in the JSON.
     pub first_of: fn(u64, u64) -> String,
+    /// What stands between a name and what is said of it, with the space that belongs to it.
+    pub colon: &'static str,
+    /// What stands between two things in a row, likewise.
+    pub comma: &'static str,
     /// Values are known for some of all.
     pub known_for: fn(u64, u64) -> String,
     pub conflict: &'static str,
@@ -233,6 +237,8 @@ impl WordTexts {
                 grouped(all)
             )
         },
+        colon: ": ",
+        comma: ", ",
         known_for: |known, all| format!("known for {} of {}", grouped(known), grouped(all)),
         conflict: "conflict",
         conflict_hint: "Two of its events end it differently",
@@ -334,6 +340,8 @@ impl WordTexts {
                 grouped(all)
             )
         },
+        colon: "：",
+        comma: "，",
         known_for: |known, all| format!("{} 个中已知 {} 个", grouped(all), grouped(known)),
         conflict: "冲突",
         conflict_hint: "两个事件给出了不同的结局",

@@ -45,6 +45,44 @@ fn names_of_facts_begin_with_a_capital_and_names_of_a_messages_values_stay_as_th
 }
 
 #[test]
+fn on_a_narrow_screen_what_follows_in_a_row_of_a_list_stands_close_to_what_it_follows() {
+    let script = "const long = document.querySelector('.rows td.long');
+        return [getComputedStyle(long).minWidth, long.offsetWidth < 144]";
+    assert_eq!(look_at("/deliveries", 390, script), json!(["0px", true]));
+}
+
+#[test]
+fn why_a_message_was_not_understood_has_the_room_that_sentences_need() {
+    let app = TestApp::start();
+    assert_eq!(app.push(Format::Xml, b"a test message").status, 204);
+    let browser = Browser::at(app.facts.dashboard);
+    let script = "const box = document.querySelector('.table-box');
+        return [document.querySelector('.rows .told').offsetWidth > 400,
+          box.scrollWidth <= box.clientWidth]";
+    for path in ["/events", "/deliveries/1"] {
+        browser.set_size(1_280, 900);
+        browser.open(path);
+        assert_eq!(browser.evaluate(script), json!([true, true]), "{path}");
+    }
+    browser.set_size(390, 900);
+    browser.open("/events");
+    let narrow = "return document.documentElement.scrollWidth <= 390";
+    assert_eq!(browser.evaluate(narrow), json!(true));
+}
+
+#[test]
+fn only_the_first_line_of_a_message_makes_room_for_the_button_that_copies_it() {
+    let script = "const pre = document.querySelector('.copied-from pre');
+        const room = getComputedStyle(pre, '::before');
+        return [parseFloat(getComputedStyle(pre).paddingRight) < 16, room.cssFloat, parseFloat(room.height)
+          <= parseFloat(getComputedStyle(pre).lineHeight)]";
+    assert_eq!(
+        look_at("/jobs/a", 390, script),
+        json!([true, "right", true])
+    );
+}
+
+#[test]
 fn on_a_narrow_screen_a_hint_stands_below_its_code_and_not_below_its_label() {
     let script = "const left = (selector) =>
           document.querySelector(selector).getBoundingClientRect().left;

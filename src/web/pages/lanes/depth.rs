@@ -147,11 +147,14 @@ fn durations(lane: &LaneRecord, sight: &Sight) -> String {
     let quantile = |percent| numbers::quantile_ms(durations, percent).map(texts.about);
     let mean = numbers::mean_ms(durations).map(sight.texts.words.duration);
     match (quantile(50), quantile(95), mean) {
-        (Some(median), Some(p95), Some(mean)) => format!(
-            "{} ({})",
-            (texts.durations_are)(&median, &p95, &mean),
-            (sight.texts.words.known_for)(durations.known, durations.of)
-        ),
+        (Some(median), Some(p95), Some(mean)) => {
+            let words = &sight.texts.words;
+            [
+                (texts.durations_are)(&median, &p95, &mean),
+                (words.known_for)(durations.known, durations.of),
+            ]
+            .join(words.comma)
+        }
         _ => texts.durations_unknown.to_owned(),
     }
 }
