@@ -75,6 +75,9 @@ struct Filters {
     /// Jobs of this queue
     #[arg(long)]
     queue: Option<String>,
+    /// Jobs, runs and activities of sources of this region
+    #[arg(long)]
+    region: Option<String>,
     /// Jobs, runs and activities of the workflow with this id
     #[arg(long, value_name = "ID")]
     workflow: Option<String>,
@@ -251,6 +254,7 @@ impl Filters {
             ("from", &self.from),
             ("to", &self.to),
             ("queue", &self.queue),
+            ("region", &self.region),
             ("workflow", &self.workflow),
             ("run", &self.run),
             ("type", &self.kind_type),
@@ -335,7 +339,33 @@ impl Shown {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Parser;
+
     use super::*;
+    use crate::web::exports::filters_of;
+
+    #[derive(Parser)]
+    struct Asked {
+        #[command(flatten)]
+        filters: Filters,
+    }
+
+    #[test]
+    fn every_filter_of_every_list_is_an_option_and_each_option_is_one() {
+        let all = Table::ALL.into_iter().flat_map(filters_of).copied();
+        let all: BTreeSet<&str> = all.collect();
+        for name in &all {
+            let option = format!("--{}", option_of(name));
+            let asked = Asked::try_parse_from(["x", &option, "a b"]);
+            let query = asked.map(|asked| asked.filters.query());
+            assert_eq!(query.unwrap_or_default(), format!("{name}=a%20b"));
+        }
+        let options = <Asked as clap::CommandFactory>::command();
+        let options = options.get_arguments().count();
+        assert_eq!(options, all.len());
+    }
 
     #[test]
     fn a_file_s_name_says_its_format_also_when_compressed() {

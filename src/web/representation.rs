@@ -28,6 +28,9 @@ use crate::web::exports::ENDINGS;
 /// Below it, what gzip saves is less than what a packet holds anyway.
 const GZIP_BYTES_MIN: usize = 1_024;
 
+/// What tells machines how we are, and has no ending to say so.
+const FOR_MACHINES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 /// What a list's own address can give, by the ending that gives it; the first where it does not matter.
 const FORMS: [(&str, &str); 5] = [
     ("text/html", ""),
@@ -82,16 +85,16 @@ pub async fn represent(
 }
 
 /// Tells whether whoever asks for `path` is a program, and so how it is told of an error. A person
-/// who follows the link to a download gets a page.
+/// who follows the link to a download, or looks at what is made for machines, gets a page.
 pub fn is_for_program(path: &str, headers: &HeaderMap) -> bool {
     let last = path.rsplit('/').next().unwrap_or_default();
-    match last.split_once('.') {
-        Some((_, ending)) if ENDINGS.contains(&ending) || ending == "http" => {
-            let accept = text_of(headers, header::ACCEPT);
-            !accept.contains("text/html")
-        }
-        _ => path.strip_suffix(".json").is_some(),
+    let is_download = last
+        .split_once('.')
+        .is_some_and(|(_, ending)| ENDINGS.contains(&ending) || ending == "http");
+    if is_download || FOR_MACHINES.contains(&path) {
+        return !text_of(headers, header::ACCEPT).contains("text/html");
     }
+    path.ends_with(".json")
 }
 
 /// Tells whether an answer may be compressed.
@@ -305,6 +308,8 @@ mod tests {
             ("/jobs.csv", true, false),
             ("/events.cloudevents.ndjson", true, false),
             ("/held/7.http", true, false),
+            ("/metrics", true, false),
+            ("/readyz", true, false),
             ("/jobs", false, false),
             ("/jobs.x", false, false),
         ] {
