@@ -85,16 +85,19 @@ pub async fn represent(
 }
 
 /// Tells whether whoever asks for `path` is a program, and so how it is told of an error. A person
-/// who follows the link to a download, or looks at what is made for machines, gets a page.
+/// who follows the link to a download, looks at what is made for machines, or tries a list in a
+/// format that there is not, gets a page.
 pub fn is_for_program(path: &str, headers: &HeaderMap) -> bool {
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let is_download = last
-        .split_once('.')
-        .is_some_and(|(_, ending)| ENDINGS.contains(&ending) || ending == "http");
-    if is_download || FOR_MACHINES.contains(&path) {
-        return !text_of(headers, header::ACCEPT).contains("text/html");
+    if path.ends_with(".json") {
+        return true;
     }
-    path.ends_with(".json")
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let is_file = last.split_once('.').is_some_and(|(name, ending)| {
+        let is_list = path.len() == last.len() + 1 && Table::from_word(name).is_some();
+        is_list || ENDINGS.contains(&ending) || ending == "http"
+    });
+    let is_no_page = is_file || FOR_MACHINES.contains(&path);
+    is_no_page && !text_of(headers, header::ACCEPT).contains("text/html")
 }
 
 /// Tells whether an answer may be compressed.
@@ -311,7 +314,8 @@ mod tests {
             ("/metrics", true, false),
             ("/readyz", true, false),
             ("/jobs", false, false),
-            ("/jobs.x", false, false),
+            ("/jobs.x", true, false),
+            ("/jobs/a.x", false, false),
         ] {
             assert_eq!(is_for_program(path, &any), by_program, "{path}");
             assert_eq!(is_for_program(path, &browser), by_browser, "{path}");

@@ -53,7 +53,8 @@ fn document() -> Value {
             "description": "What was heard of the jobs of ApsaraVideo Media Processing. Reads only; \
                             without a login only requests made to this machine itself are answered. \
                             A list's own address, such as /jobs, gives the same by Accept. HEAD is \
-                            GET without the body. An address of more than 64 KiB is a 400 without a \
+                            GET without the body. A parameter without a value is \
+                            the same as none. An address of more than 64 KiB is a 400 without a \
                             body.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
