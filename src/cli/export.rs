@@ -53,7 +53,8 @@ pub(super) struct Export {
     #[arg(long)]
     end: bool,
     /// Leave out what an earlier export had: the `next` of its end line
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0,
+        value_parser = clap::value_parser!(RowId).range(0..))]
     after: RowId,
     /// Export from the database of `serve --try`
     #[arg(long = "try")]

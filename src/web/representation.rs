@@ -91,11 +91,15 @@ pub fn is_for_program(path: &str, headers: &HeaderMap) -> bool {
     if path.ends_with(".json") {
         return true;
     }
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let is_file = last.split_once('.').is_some_and(|(name, ending)| {
-        let is_list = path.len() == last.len() + 1 && Table::from_word(name).is_some();
-        is_list || ENDINGS.contains(&ending) || ending == "http"
-    });
+    let (folder, last) = path.rsplit_once('/').unwrap_or_default();
+    let (name, _) = last.split_once('.').unwrap_or_default();
+    let is_list = folder.is_empty() && Table::from_word(name).is_some();
+    // By the end: an id may have dots of its own.
+    let has_ending = |ending: &&str| {
+        last.strip_suffix(*ending)
+            .is_some_and(|it| it.ends_with('.'))
+    };
+    let is_file = is_list || ENDINGS.iter().chain(&["http"]).any(has_ending);
     let is_no_page = is_file || FOR_MACHINES.contains(&path);
     is_no_page && !text_of(headers, header::ACCEPT).contains("text/html")
 }
@@ -311,6 +315,7 @@ mod tests {
             ("/jobs.csv", true, false),
             ("/events.cloudevents.ndjson", true, false),
             ("/held/7.http", true, false),
+            ("/held/a.b.http", true, false),
             ("/metrics", true, false),
             ("/readyz", true, false),
             ("/jobs", false, false),

@@ -111,6 +111,10 @@ fn every_answer_of_every_address_is_described() {
     let linked = app.get("/jobs.json?limit=1");
     assert!(linked.header("link").is_some());
     check(&document, "/jobs.json", "/jobs.json?limit=1", &linked);
+    let known = [("If-None-Match", linked.header("etag").unwrap())];
+    let known = http::get_with(address, "/jobs.json?limit=1", &known);
+    assert_eq!(known.status, 304);
+    check(&document, "/jobs.json", "/jobs.json?limit=1", &known);
 }
 
 #[test]

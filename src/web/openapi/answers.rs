@@ -59,9 +59,9 @@ impl Whole {
 impl Answers<'_> {
     /// Describes them, by status.
     pub(super) fn describe(self) -> Value {
-        let headers = self.is.headers().iter().map(|name| (*name, header(name)));
+        let headers = self.is.headers().iter();
         let headers: Map<String, Value> = headers
-            .map(|(name, header)| (name.to_owned(), header))
+            .map(|name| ((*name).to_owned(), header(name)))
             .collect();
         let mut given = json!({
             "description": "What was asked for", "headers": headers, "content": self.content,
@@ -135,7 +135,7 @@ pub(super) fn shared() -> Value {
     let mut responses: Map<String, Value> = errors.collect();
     let known = json!({
         "description": "You have it already",
-        "headers": {"ETag": header("ETag")},
+        "headers": {"ETag": header("ETag"), "Link": header("Link")},
     });
     responses.insert("304".to_owned(), known);
     Value::Object(responses)

@@ -75,16 +75,16 @@ fn paths() -> Value {
     add_lists(&mut paths);
     add_details(&mut paths);
     add_lanes(&mut paths);
-    let itself = record("This document", &[], json!({"type": "object"}), &[]);
+    let itself = record("This document", &[], &json!({"type": "object"}), &[]);
     paths.insert("/openapi.json".to_owned(), itself);
     let summary = "What to register, and how far each source has come";
-    let connection = record(summary, &[], json!({"type": "object"}), &[]);
+    let connection = record(summary, &[], &json!({"type": "object"}), &[]);
     paths.insert("/connect.json".to_owned(), connection);
     let summary = "Whether anything may be missing, and where";
-    let completeness = record(summary, &[], reference("Completeness"), &[]);
+    let completeness = record(summary, &[], &reference("Completeness"), &[]);
     paths.insert("/completeness.json".to_owned(), completeness);
     let summary = "What keeps the server going, and what to do where something is wrong";
-    let operations = record(summary, &[], reference("Operations"), &[]);
+    let operations = record(summary, &[], &reference("Operations"), &[]);
     paths.insert("/operations.json".to_owned(), operations);
     add_health(&mut paths);
     for (path, item) in &mut paths {
@@ -123,7 +123,7 @@ fn add_details(paths: &mut Map<String, Value>) {
             (format!("/{word}s/{{id}}.json"), in_path),
             (format!("/{word}.json"), in_query),
         ] {
-            let detail = record(&summary, &parameters, reference(schema), &["404", "409"]);
+            let detail = record(&summary, &parameters, &reference(schema), &["404", "409"]);
             paths.insert(path, detail);
         }
     }
@@ -133,7 +133,7 @@ fn add_details(paths: &mut Map<String, Value>) {
         ("refusals", "refused push", "RefusalDetail"),
     ] {
         let id = [path_parameter("id")];
-        let detail = record(&format!("One {what}"), &id, reference(schema), &["404"]);
+        let detail = record(&format!("One {what}"), &id, &reference(schema), &["404"]);
         paths.insert(format!("/{path}/{{id}}.json"), detail);
         let summary = format!("The push of a {what} as it came, with the secret path");
         let answers = Answers {
@@ -156,7 +156,7 @@ fn add_lanes(paths: &mut Map<String, Value>) {
     let overview = record(
         "The overview's lanes",
         &overview,
-        reference("Overview"),
+        &reference("Overview"),
         &[],
     );
     paths.insert("/overview.json".to_owned(), overview);
@@ -168,7 +168,7 @@ fn add_lanes(paths: &mut Map<String, Value>) {
             .into_iter()
             .chain(window.clone())
             .collect();
-        let lanes = record(summary, &parameters, reference("Lanes"), &["404"]);
+        let lanes = record(summary, &parameters, &reference("Lanes"), &["404"]);
         paths.insert(path.to_owned(), lanes);
     }
 }
@@ -288,7 +288,7 @@ fn download(table: Table, ending: &str, media_type: &str, example: &Value) -> Va
 }
 
 /// Describes an address that gives one thing as JSON.
-fn record(summary: &str, parameters: &[Value], schema: Value, more: &[&str]) -> Value {
+fn record(summary: &str, parameters: &[Value], schema: &Value, more: &[&str]) -> Value {
     let answers = Answers {
         content: json!({"application/json": {"schema": schema}}),
         is: Whole::Record,
