@@ -53,7 +53,8 @@ pub(super) struct Export {
     #[arg(long)]
     end: bool,
     /// Leave out what an earlier export had: the `next` of its end line
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0,
+        value_parser = clap::value_parser!(RowId).range(0..))]
     after: RowId,
     /// Export from the database of `serve --try`
     #[arg(long = "try")]
@@ -75,6 +76,9 @@ struct Filters {
     /// Jobs of this queue
     #[arg(long)]
     queue: Option<String>,
+    /// Jobs, runs and activities of sources of this region
+    #[arg(long)]
+    region: Option<String>,
     /// Jobs, runs and activities of the workflow with this id
     #[arg(long, value_name = "ID")]
     workflow: Option<String>,
@@ -251,6 +255,7 @@ impl Filters {
             ("from", &self.from),
             ("to", &self.to),
             ("queue", &self.queue),
+            ("region", &self.region),
             ("workflow", &self.workflow),
             ("run", &self.run),
             ("type", &self.kind_type),
@@ -335,7 +340,33 @@ impl Shown {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Parser;
+
     use super::*;
+    use crate::web::exports::filters_of;
+
+    #[derive(Parser)]
+    struct Asked {
+        #[command(flatten)]
+        filters: Filters,
+    }
+
+    #[test]
+    fn every_filter_of_every_list_is_an_option_and_each_option_is_one() {
+        let all = Table::ALL.into_iter().flat_map(filters_of).copied();
+        let all: BTreeSet<&str> = all.collect();
+        for name in &all {
+            let option = format!("--{}", option_of(name));
+            let asked = Asked::try_parse_from(["x", &option, "a b"]);
+            let query = asked.map(|asked| asked.filters.query());
+            assert_eq!(query.unwrap_or_default(), format!("{name}=a%20b"));
+        }
+        let options = <Asked as clap::CommandFactory>::command();
+        let options = options.get_arguments().count();
+        assert_eq!(options, all.len());
+    }
 
     #[test]
     fn a_file_s_name_says_its_format_also_when_compressed() {

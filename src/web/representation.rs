@@ -28,6 +28,9 @@ use crate::web::exports::ENDINGS;
 /// Below it, what gzip saves is less than what a packet holds anyway.
 const GZIP_BYTES_MIN: usize = 1_024;
 
+/// What tells machines how we are, and has no ending to say so.
+const FOR_MACHINES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 /// What a list's own address can give, by the ending that gives it; the first where it does not matter.
 const FORMS: [(&str, &str); 5] = [
     ("text/html", ""),
@@ -82,16 +85,23 @@ pub async fn represent(
 }
 
 /// Tells whether whoever asks for `path` is a program, and so how it is told of an error. A person
-/// who follows the link to a download gets a page.
+/// who follows the link to a download, looks at what is made for machines, or tries a list in a
+/// format that there is not, gets a page.
 pub fn is_for_program(path: &str, headers: &HeaderMap) -> bool {
-    let last = path.rsplit('/').next().unwrap_or_default();
-    match last.split_once('.') {
-        Some((_, ending)) if ENDINGS.contains(&ending) || ending == "http" => {
-            let accept = text_of(headers, header::ACCEPT);
-            !accept.contains("text/html")
-        }
-        _ => path.strip_suffix(".json").is_some(),
+    if path.ends_with(".json") {
+        return true;
     }
+    let (folder, last) = path.rsplit_once('/').unwrap_or_default();
+    let (name, _) = last.split_once('.').unwrap_or_default();
+    let is_list = folder.is_empty() && Table::from_word(name).is_some();
+    // By the end: an id may have dots of its own.
+    let has_ending = |ending: &&str| {
+        last.strip_suffix(*ending)
+            .is_some_and(|it| it.ends_with('.'))
+    };
+    let is_file = is_list || ENDINGS.iter().chain(&["http"]).any(has_ending);
+    let is_no_page = is_file || FOR_MACHINES.contains(&path);
+    is_no_page && !text_of(headers, header::ACCEPT).contains("text/html")
 }
 
 /// Tells whether an answer may be compressed.
@@ -305,8 +315,12 @@ mod tests {
             ("/jobs.csv", true, false),
             ("/events.cloudevents.ndjson", true, false),
             ("/held/7.http", true, false),
+            ("/held/a.b.http", true, false),
+            ("/metrics", true, false),
+            ("/readyz", true, false),
             ("/jobs", false, false),
-            ("/jobs.x", false, false),
+            ("/jobs.x", true, false),
+            ("/jobs/a.x", false, false),
         ] {
             assert_eq!(is_for_program(path, &any), by_program, "{path}");
             assert_eq!(is_for_program(path, &browser), by_browser, "{path}");

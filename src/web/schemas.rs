@@ -52,6 +52,8 @@ const NAMED: &str = "kind:text id:text owner:text last_event_at:time";
 const OPERATIONS: &str = "at:time verdict:finding_verdict findings:Finding*";
 const FINDING: &str = "line:text verdict:finding_verdict seen:text to_do:text?";
 
+const HEALTH_CHECK: &str = "name:text state:health reason:text";
+
 /// Returns the name of the schema of a table's records.
 pub fn record_of(table: Table) -> &'static str {
     match table {
@@ -119,8 +121,10 @@ pub fn schemas() -> Value {
     add("Named", NAMED);
     add("Operations", OPERATIONS);
     add("Finding", FINDING);
+    add("HealthCheck", HEALTH_CHECK);
     add("Problem", "type:text title:text status:number detail:text");
     all.insert("CloudEvent".to_owned(), cloud_event());
+    all.insert("Ready".to_owned(), ready());
     Value::Object(all)
 }
 
@@ -169,6 +173,7 @@ fn property(kind: &str) -> Value {
             json!({"type": "string", "enum": ["fine", "unknown", "warning", "wrong"]})
         }
         "verdict" => json!({"type": "string", "enum": ["fine", "warning", "wrong"]}),
+        "health" => json!({"type": "string", "enum": ["fine", "warning", "failing"]}),
         "state" => words(Choice::State),
         "outcome" => words(Choice::Outcome),
         "kind" => words(Choice::Kind),
@@ -177,6 +182,15 @@ fn property(kind: &str) -> Value {
         "refusal_reason" => words(Choice::RefusalReason),
         schema => json!({"$ref": format!("#/components/schemas/{schema}")}),
     }
+}
+
+/// What `/readyz` says. A stranger is told the first alone.
+fn ready() -> Value {
+    let mut schema = object("ready:bool state:health checks:HealthCheck*");
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("required".to_owned(), json!(["ready"]));
+    }
+    schema
 }
 
 /// `CloudEvents` 1.0; `subject` and `time` may be left out.
@@ -196,6 +210,7 @@ mod tests {
     use serde::Serialize;
 
     use super::*;
+    use crate::health::{HealthCheck, HealthState};
     use crate::web::pages::operations::OperationsReport;
     use crate::web::pages::{samples, samples_of_operations};
 
@@ -251,6 +266,12 @@ mod tests {
         let operations = OperationsReport::of(&samples_of_operations::findings(), samples::AT);
         check(OPERATIONS, &operations);
         check(FINDING, &operations.findings[0]);
+        let check_of_health = HealthCheck {
+            name: "writer",
+            state: HealthState::Fine,
+            reason: String::new(),
+        };
+        check(HEALTH_CHECK, &check_of_health);
         let run = serde_json::to_value(samples::run()).unwrap();
         check(WORKFLOW, &run["workflow"]);
         check(MEDIA_OBJECT, &run["input"]);

@@ -338,6 +338,7 @@ fn a_mistake_is_told_as_the_page_tells_it_and_is_wrong_usage() {
     assert!(said.contains(problem["detail"].as_str().unwrap()), "{said}");
 
     for (arguments, expected) in [
+        (vec!["jobs", "--after=-5"], "-5 is not in 0.."),
         (
             vec!["events", "--queue", "hd"],
             "events cannot be filtered by --queue; known are --kind",

@@ -74,6 +74,8 @@ mod nginx;
 #[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod pages;
