@@ -278,9 +278,11 @@ fn note_stored(batch: &mut Batch, arrival: &Arrival) {
     let received_at = arrival.delivery.received_at;
     let is_import = batch.is_import;
     let hour = batch.arrivals.at(arrival.delivery.source, received_at);
-    // How late the other sink got it says nothing of this one.
-    let published_at = arrival.notification.published_at;
-    hour.add_stored(received_at, published_at.filter(|_| !is_import));
+    if is_import {
+        hour.add_imported();
+    } else {
+        hour.add_stored(received_at, arrival.notification.published_at);
+    }
     if why_unrecognized(&arrival.events).is_some() {
         hour.add_unrecognized(1);
     }

@@ -3,7 +3,8 @@
 //!
 //! A push counts in the hour (UTC) in which it came, an imported one in the hour in which the other
 //! sink took it: so the stored of an hour are the deliveries of that hour, for as long as these are
-//! kept. What is gathered for one transaction is written once for each hour it touches, which is one
+//! kept. When a source was last heard of goes by what it took itself, or an import each night would
+//! hide that nothing comes here any more. What is gathered for one transaction is written once for each hour it touches, which is one
 //! as a rule. Lags are those of pushes that came here, and of no imported one. Refusals, strays and
 //! failures come through `notes.rs`, which gathers them as well.
 //!
@@ -30,20 +31,20 @@ pub(super) const NO_SOURCE: SourceId = SourceId(0);
 const LAG_MS_MAX: i64 = 366 * 24 * HOUR_MS;
 
 const SELECT: &str = "
-    SELECT stored, duplicates, unrecognized, differs, held, refused, strays, failed, last_taken_at,
-      lag_max_ms, lags
+    SELECT stored, imported, duplicates, unrecognized, differs, held, refused, strays, failed,
+      last_taken_at, lag_max_ms, lags
     FROM arrival_hour WHERE source = ?1 AND at = ?2";
 
 const UPSERT: &str = "
     INSERT INTO arrival_hour (
-      source, at, stored, duplicates, unrecognized, differs, held, refused, strays, failed,
-      last_taken_at, lag_max_ms, lags
+      source, at, stored, imported, duplicates, unrecognized, differs, held, refused, strays,
+      failed, last_taken_at, lag_max_ms, lags
     ) VALUES (
-      :source, :at, :stored, :duplicates, :unrecognized, :differs, :held, :refused, :strays,
-      :failed, :last_taken_at, :lag_max_ms, :lags
+      :source, :at, :stored, :imported, :duplicates, :unrecognized, :differs, :held, :refused,
+      :strays, :failed, :last_taken_at, :lag_max_ms, :lags
     )
     ON CONFLICT (source, at) DO UPDATE SET
-      stored = excluded.stored, duplicates = excluded.duplicates,
+      stored = excluded.stored, imported = excluded.imported, duplicates = excluded.duplicates,
       unrecognized = excluded.unrecognized, differs = excluded.differs, held = excluded.held,
       refused = excluded.refused, strays = excluded.strays, failed = excluded.failed,
       last_taken_at = excluded.last_taken_at, lag_max_ms = excluded.lag_max_ms,
@@ -59,6 +60,8 @@ pub(super) struct Hours {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct HourSums {
     pub(super) stored: i64,
+    /// Of those stored.
+    pub(super) imported: i64,
     pub(super) duplicates: i64,
     pub(super) unrecognized: i64,
     pub(super) differs: i64,
@@ -108,6 +111,7 @@ impl Hours {
                 ":source": source.0,
                 ":at": at,
                 ":stored": sums.stored,
+                ":imported": sums.imported,
                 ":duplicates": sums.duplicates,
                 ":unrecognized": sums.unrecognized,
                 ":differs": sums.differs,
@@ -129,6 +133,12 @@ impl HourSums {
         self.stored += 1;
         self.note_taken(received_at);
         self.add_lag(received_at, published_at, 1);
+    }
+
+    /// Counts what another sink took. How late it was there says nothing of this one.
+    pub(super) fn add_imported(&mut self) {
+        self.stored += 1;
+        self.imported += 1;
     }
 
     pub(super) fn add_duplicate(&mut self, received_at: Timestamp, differs: bool) {
@@ -193,6 +203,7 @@ impl HourSums {
     pub(super) fn add(&mut self, other: &HourSums) {
         let sums = [
             (&mut self.stored, other.stored),
+            (&mut self.imported, other.imported),
             (&mut self.duplicates, other.duplicates),
             (&mut self.unrecognized, other.unrecognized),
             (&mut self.differs, other.differs),
@@ -216,6 +227,7 @@ impl HourSums {
         let lags = unpack(row.get_ref("lags")?.as_blob()?);
         Ok(HourSums {
             stored: row.get("stored")?,
+            imported: row.get("imported")?,
             duplicates: row.get("duplicates")?,
             unrecognized: row.get("unrecognized")?,
             differs: row.get("differs")?,
@@ -402,6 +414,27 @@ mod tests {
         // How late it was there says nothing of whether pushes come late here.
         let lags: Vec<_> = hours(&test).iter().map(|it| it.lag_max_ms).collect();
         assert_eq!((lags[0], lags[1].is_some()), (None, true));
+    }
+
+    #[test]
+    fn what_is_imported_does_not_hide_that_a_source_is_silent() {
+        let test = fixtures::open();
+        test.append(at(arrival("m1", "j1"), -30 * HOUR_MS));
+        let source = |test: &TestStore| {
+            let completeness = test.store.completeness(NOON, NOON).unwrap();
+            completeness.sources.into_iter().next().unwrap()
+        };
+        let before = source(&test);
+        let others = ["m1", "m2", "m3"].map(|id| at(arrival(id, "j1"), -HOUR_MS));
+        let import = test.store.import(std::sync::Arc::new(others.into()));
+        assert_eq!(test.runtime.block_on(import).unwrap().stored, 2);
+        assert_eq!(source(&test), before);
+        let newest = test.store.standing().unwrap().newest;
+        assert_eq!(newest, [(test.source.id, NOON.plus_ms(-30 * HOUR_MS))]);
+        // What came here in the same hour counts, and the imported beside it do not.
+        test.append(at(arrival("m4", "j1"), -HOUR_MS));
+        let taken = source(&test).taken;
+        assert_eq!(taken.last(), Some(&(NOON.plus_ms(-HOUR_MS), 1)));
     }
 
     #[test]

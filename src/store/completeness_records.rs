@@ -48,7 +48,7 @@ pub struct Completeness {
 pub struct SourceArrivals {
     pub id: SourceId,
     pub name: String,
-    /// The newest push that was stored or a duplicate.
+    /// The newest push that was stored or a duplicate; of no import, here and below.
     pub last_taken_at: Option<Timestamp>,
     /// Stored and duplicates by hour, oldest first, back from the newest; without empty hours.
     pub taken: Vec<(Timestamp, u64)>,

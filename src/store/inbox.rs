@@ -6,6 +6,7 @@
 //!
 //! Nothing here waits: a full inbox is said at once, since the sender has 5 s and comes again.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -26,6 +27,9 @@ pub(super) struct Context {
     pub(super) held_bytes_max: u64,
     pub(super) clock: Clock,
     pub(super) life: Life,
+    /// How often messages have been read again since the start: what was known of which of them hang
+    /// together is not known any more then.
+    pub(super) rereads: Cell<u64>,
 }
 
 /// Writes what was asked in the writer's transaction. The outer error fails the transaction; the

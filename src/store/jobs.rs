@@ -42,7 +42,8 @@ const SELECT_PARTS: &str = "
 
 const SELECT_COUNTS: &str = "
     SELECT
-      (SELECT COUNT(*) FROM event WHERE owner = ?1 AND job = ?2) AS events,
+      (SELECT COUNT(*) FROM event JOIN delivery ON delivery.id = event.delivery
+        WHERE event.owner = ?1 AND event.job = ?2) AS events,
       (SELECT COALESCE(SUM(1 + duplicates), 0) FROM delivery WHERE id IN (
         SELECT delivery FROM event WHERE owner = ?1 AND job = ?2
       )) AS deliveries";

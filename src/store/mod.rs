@@ -23,6 +23,7 @@
 //! **Architecture invariant:** an `Ok` from a writing verb means that it is committed and synced, in
 //! a file that still stands where it was opened.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -300,6 +301,7 @@ impl Store {
                 held_bytes_max: options.held_bytes_max,
                 clock: options.clock,
                 life: Life::default(),
+                rereads: Cell::new(0),
             },
         };
         let (thread, ended) = writer::spawn(writer, Arc::clone(&lock))

@@ -502,12 +502,9 @@ mod tests {
         let stopped = test.stop_writer();
         let neighbour = test.send(arrival("m1", "j1"));
         let bad = test.put((), |tx, _, ()| {
-            // A row that names a delivery which is not there, found out by the commit alone.
+            // A row that names a source which is not there, found out by the commit alone.
             tx.execute_batch("PRAGMA defer_foreign_keys = ON")?;
-            tx.execute(
-                "INSERT INTO delivery_capture VALUES (999, x'00', x'00')",
-                [],
-            )?;
+            tx.execute("INSERT INTO allowed_owner VALUES (999, 'o', 0, 0)", [])?;
             Ok(Ok(()))
         });
         stopped.go_on();

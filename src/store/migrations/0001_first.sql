@@ -38,6 +38,11 @@ CREATE TABLE retained (
 INSERT INTO retained (id, messages_from, history_from, sums_from)
 VALUES (1, -9223372036854775808, -9223372036854775808, -9223372036854775808);
 
+-- Deliveries that are forgotten and whose events and messages are still to go; see retention/.
+CREATE TABLE leftover (
+  delivery INTEGER PRIMARY KEY
+) STRICT;
+
 CREATE TABLE source (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
@@ -122,7 +127,8 @@ CREATE INDEX delivery_repeated ON delivery (received_at) WHERE duplicates > 0;
 -- The push as it came: request line and headers, and body. Apart from `delivery`, so that counting
 -- a duplicate does not rewrite a body, lists do not read past it, and age can empty it.
 CREATE TABLE delivery_capture (
-  delivery INTEGER PRIMARY KEY REFERENCES delivery (id),
+  -- Its delivery is there, or its number is in `leftover`.
+  delivery INTEGER PRIMARY KEY,
   head BLOB NOT NULL,
   body BLOB NOT NULL
 ) STRICT;
@@ -130,7 +136,8 @@ CREATE TABLE delivery_capture (
 -- What the messages say, one row for each event. What the envelope adds stands in `delivery`.
 CREATE TABLE event (
   id INTEGER PRIMARY KEY,
-  delivery INTEGER NOT NULL REFERENCES delivery (id),
+  -- It is there, or its number is in `leftover`: events are read together with their delivery.
+  delivery INTEGER NOT NULL,
   -- The event's place in its message, from 0.
   position INTEGER NOT NULL,
   kind TEXT NOT NULL,
@@ -153,8 +160,11 @@ CREATE TABLE event (
   UNIQUE (delivery, position)
 ) STRICT;
 
-CREATE INDEX event_by_job ON event (owner, job, terminal, ordered_at) WHERE job IS NOT NULL;
-CREATE INDEX event_by_run ON event (owner, run, terminal, ordered_at) WHERE run IS NOT NULL;
+-- With the delivery, so that retention finds what hangs together without reading events.
+CREATE INDEX event_by_job ON event (owner, job, terminal, ordered_at, delivery)
+  WHERE job IS NOT NULL;
+CREATE INDEX event_by_run ON event (owner, run, terminal, ordered_at, delivery)
+  WHERE run IS NOT NULL;
 CREATE INDEX event_by_time ON event (at);
 CREATE INDEX event_by_kind ON event (kind, at);
 
@@ -439,6 +449,8 @@ CREATE TABLE arrival_hour (
   source INTEGER NOT NULL,
   at INTEGER NOT NULL,
   stored INTEGER NOT NULL,
+  -- Of those stored: another sink took them.
+  imported INTEGER NOT NULL,
   duplicates INTEGER NOT NULL,
   -- Of those stored: nobody understands the message.
   unrecognized INTEGER NOT NULL,
@@ -449,7 +461,7 @@ CREATE TABLE arrival_hour (
   strays INTEGER NOT NULL,
   -- Answered 503.
   failed INTEGER NOT NULL,
-  -- The newest that was stored or a duplicate.
+  -- The newest that was stored or a duplicate; of no import.
   last_taken_at INTEGER,
   lag_max_ms INTEGER NOT NULL,
   -- From publishing to arrival, of those stored; buckets as in the roll-ups.

@@ -38,13 +38,13 @@ const SELECT_FIRST_TAKEN: &str = "
     ORDER BY at LIMIT 1";
 
 const SELECT_TAKEN: &str = "
-    SELECT at, stored + duplicates AS taken FROM arrival_hour
+    SELECT at, stored - imported + duplicates AS taken FROM arrival_hour
     WHERE source = ?1 AND at >= ?2 AND last_taken_at IS NOT NULL
     ORDER BY at";
 
 const SELECT_HOURS: &str = "
-    SELECT at, stored, duplicates, unrecognized, differs, held, refused, strays, failed,
-      last_taken_at, lag_max_ms, lags
+    SELECT at, stored, imported, duplicates, unrecognized, differs, held, refused, strays,
+      failed, last_taken_at, lag_max_ms, lags
     FROM arrival_hour WHERE source = ?1 AND at >= ?2 AND at <= ?3";
 
 const SELECT_LIFETIMES: &str = "

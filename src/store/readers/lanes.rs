@@ -68,7 +68,14 @@ const COUNT_UNRECOGNIZED: &str = "
 
 const SELECT_LAST_RECEIVED: &str = "SELECT MAX(received_at) AS at FROM delivery";
 
-const SELECT_NEWEST_BEFORE: &str = "SELECT MAX(at) AS at FROM event WHERE at < ?1";
+// Events whose delivery is forgotten are not there any more.
+const SELECT_NEWEST_BEFORE: &str = "
+    SELECT (
+      SELECT at FROM event INDEXED BY event_by_time
+      WHERE at < ?1 AND EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery)
+      ORDER BY at DESC
+      LIMIT 1
+    ) AS at";
 
 /// Reading of lanes.
 impl Store {
@@ -830,7 +837,10 @@ mod tests {
             (HAS_RUNS, "SEARCH run USING INDEX"),
             (COUNT_UNRECOGNIZED, "SEARCH event USING COVERING INDEX"),
             (SELECT_LAST_RECEIVED, "SEARCH delivery USING COVERING INDEX"),
-            (SELECT_NEWEST_BEFORE, "SEARCH event USING COVERING INDEX"),
+            (
+                SELECT_NEWEST_BEFORE,
+                "SEARCH event USING INDEX event_by_time",
+            ),
         ];
         for (sql, expected) in statements {
             let plan = fixtures::plan(&test.look(), sql);

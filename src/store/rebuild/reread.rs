@@ -144,6 +144,7 @@ pub(super) fn reread(
     ctx: &Context,
     (piece, rules): &(Arc<Vec<Reread>>, Rules),
 ) -> rusqlite::Result<Result<Changes, WriteError>> {
+    ctx.rereads.set(ctx.rereads.get() + 1);
     let changes = in_savepoint(tx, rules.dry_run, || {
         let mut changes = Changes::default();
         let mut touched = Touched::default();

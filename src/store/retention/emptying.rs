@@ -9,7 +9,7 @@ use rusqlite::{Transaction, params};
 
 use crate::clock::Timestamp;
 use crate::store::retention::{
-    Mode, PIECE_BYTES_MAX, PIECE_ROWS_MAX, Pace, Piece, Reached, Taken, retained,
+    Bounds, Mode, PIECE_BYTES_MAX, PIECE_ROWS_MAX, Pace, Piece, Reached, Taken, retained,
 };
 
 // `bytes` is NULL of a delivery that has been emptied.
@@ -35,8 +35,8 @@ pub(super) fn piece(
     mode: Mode,
 ) -> rusqlite::Result<Piece> {
     let from = match after {
-        Some(after) => after,
-        None => Reached {
+        Some(after) if after != Reached::START => after,
+        _ => Reached {
             at: retained(tx)?.messages_from.min(before),
             id: 0,
         },
@@ -47,7 +47,7 @@ pub(super) fn piece(
         |row| Ok((Reached::read(row)?, row.get::<_, Option<i64>>("bytes")?)),
     )?;
     let rows: Vec<(Reached, Option<i64>)> = rows.collect::<rusqlite::Result<_>>()?;
-    let pace = Pace::begin();
+    let pace = Pace::begin(Bounds::default());
     let mut taken = Taken::default();
     let mut next = None;
     for (reached, bytes) in rows {

@@ -80,22 +80,36 @@ pub(super) fn horizons(messages: Option<i64>, history: Option<i64>) -> Horizons 
 
 /// Takes all that is to go.
 pub(super) fn prune(test: &TestStore, horizons: Horizons) -> Taken {
-    let known = Walk::default();
+    prune_watched(test, horizons, &Walk::default(), || {})
+}
+
+/// The same, and is called behind each piece.
+pub(super) fn prune_watched(
+    test: &TestStore,
+    horizons: Horizons,
+    known: &Walk,
+    mut behind_each: impl FnMut(),
+) -> Taken {
     walk(|step, after| {
-        let prune = test.store.prune(step, horizons, after, &known);
-        test.runtime.block_on(prune).unwrap()
+        let prune = test.store.prune(step, horizons, after, known);
+        let piece = test.runtime.block_on(prune).unwrap();
+        behind_each();
+        piece
     })
 }
 
 pub(super) fn find(test: &TestStore, horizons: Horizons) -> Taken {
-    let known = Walk::default();
+    find_by(test, horizons, &Walk::default())
+}
+
+pub(super) fn find_by(test: &TestStore, horizons: Horizons, known: &Walk) -> Taken {
     walk(|step, after| {
-        let piece = test.store.find_to_prune(step, horizons, after, &known);
+        let piece = test.store.find_to_prune(step, horizons, after, known);
         piece.unwrap()
     })
 }
 
-fn walk(piece: impl Fn(Step, Option<Reached>) -> Piece) -> Taken {
+fn walk(mut piece: impl FnMut(Step, Option<Reached>) -> Piece) -> Taken {
     let mut taken = Taken::default();
     for step in Step::ALL {
         let mut after = None;
@@ -122,12 +136,12 @@ pub(super) fn job_ids(test: &TestStore) -> Vec<String> {
     ids
 }
 
-fn roll_ups(test: &TestStore) -> Vec<RollUpRecord> {
+pub(super) fn roll_ups(test: &TestStore) -> Vec<RollUpRecord> {
     test.roll_ups(RollUpSpan::Hour)
 }
 
 /// What a rebuild would find wrong with the sums.
-fn wrong_sums(store: &Store) -> u64 {
+pub(super) fn wrong_sums(store: &Store) -> u64 {
     store.find_wrong_sums().unwrap().buckets()
 }
 
@@ -415,7 +429,13 @@ fn a_piece_is_bounded_in_rows_bytes_and_events() {
 fn the_walks_go_by_index_and_sort_nothing() {
     let test = fixtures::open();
     let conn = test.look();
-    for sql in emptying::STATEMENTS.iter().chain(forgetting::STATEMENTS) {
+    let statements = [
+        emptying::STATEMENTS,
+        forgetting::STATEMENTS,
+        groups::STATEMENTS,
+        sweeping::STATEMENTS,
+    ];
+    for sql in statements.concat() {
         assert_by_index(&conn, sql);
     }
 }

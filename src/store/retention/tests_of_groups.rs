@@ -47,30 +47,6 @@ fn what_stays_is_gathered_once_in_a_walk_and_not_for_each_of_its_rows() {
 }
 
 #[test]
-fn a_run_of_too_many_events_stays_and_is_told_of_with_its_jobs() {
-    let run = |events: i64| {
-        let activity = |name: i64| {
-            Event::Activity(ActivityEvent {
-                run_id: "run".to_owned(),
-                name: name.to_string(),
-                ..ActivityEvent::default()
-            })
-        };
-        aged(
-            50,
-            arrival_of("t", "run", (0..events).map(activity).collect()),
-        )
-    };
-    for (events, expected) in [(4_000, (1, 0)), (4_001, (0, 1))] {
-        let test = fixtures::open();
-        test.append(run(events));
-        test.append(job("newest", "newest", 0));
-        let taken = prune(&test, horizons(None, Some(30)));
-        assert_eq!((taken.runs, taken.too_large), expected);
-    }
-}
-
-#[test]
 fn the_number_of_deliveries_is_that_of_their_rows_whatever_goes() {
     let test = hundred_days_of_all_kinds();
     test.append(job("newest", "newest", 0));
