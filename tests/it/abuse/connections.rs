@@ -6,12 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::abuse::highest_memory_mib;
-use crate::crashes::chosen;
 use crate::faults::Faulty;
 use crate::http::{self, Connection};
 
-/// More than the receiver serves at once.
-const IDLE: usize = 600;
+/// Many more than the receiver serves at once, and than the kernel keeps for it.
+const IDLE: usize = 10_000;
 
 /// Longer than a head and a body may take, and than nothing may be answered.
 const LATER_S: i64 = 11;
@@ -35,9 +34,8 @@ fn connect(address: SocketAddr) -> TcpStream {
 fn wake(known: &mut [Connection]) {
     for connection in known {
         connection.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
-        if let Some(answer) = connection.read() {
-            assert_eq!(answer.status, 200);
-        }
+        // Its own time may be over as well.
+        let _ = connection.read();
     }
 }
 
@@ -83,12 +81,10 @@ fn more_idle_connections_than_are_served_keep_no_known_sender_waiting_and_are_cu
     let receiver = faulty.server.receiver;
     let mut known: Vec<Connection> = (0..8).map(|_| Connection::to(receiver)).collect();
     wake(&mut known);
-    let count = chosen("IDLE_CONNECTIONS").unwrap_or(IDLE);
-    // Beyond some thousands the kernel takes no more for a server that does not.
-    let idle: Vec<TcpStream> = (0..count)
+    let idle: Vec<TcpStream> = (0..IDLE)
         .map_while(|_| TcpStream::connect_timeout(&receiver, CONNECT_WITHIN).ok())
         .collect();
-    println!("{} of {count} are connected", idle.len());
+    assert!(idle.len() > 100, "{} of {IDLE} are connected", idle.len());
     for number in 0..10 {
         let push = faulty.signed(&format!("job-{number}"));
         assert_eq!(known[number % 8].send(&push).status, 204);
@@ -138,7 +134,8 @@ fn heads_of_any_size_and_shape_are_refused_and_take_bounded_memory() {
     let target = &faulty.server.target;
     let start = format!("POST {target} HTTP/1.1\r\nHost: x\r\n");
     let many = |count: usize| {
-        let headers: String = (0..count).map(|it| format!("x-mns-{it}: 1\r\n")).collect();
+        let headers = (0..count).map(|it| ["x-mns-", &it.to_string(), ": 1\r\n"].concat());
+        let headers: String = headers.collect();
         format!("{start}{headers}\r\n")
     };
     let bombs = [
@@ -183,14 +180,14 @@ fn whoever_keeps_a_connection_without_being_answered_on_it_is_hung_up_on() {
     // The head of a second request begins to come.
     let mut second_head = connect(receiver);
     second_head.write_all(request).unwrap();
-    let mut begun = [0; 20];
-    second_head.read_exact(&mut begun).unwrap();
+    let mut status_line = [0; 20];
+    second_head.read_exact(&mut status_line).unwrap();
     second_head.write_all(&request[..10]).unwrap();
     // A body goes on behind its answer.
     let mut body = connect(receiver);
     let head = "POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc";
     body.write_all(head.as_bytes()).unwrap();
-    body.read_exact(&mut begun).unwrap();
+    body.read_exact(&mut status_line).unwrap();
     // Answers are not taken, until there is no room for any.
     let mut unread = connect(receiver);
     unread.set_nonblocking(true).unwrap();
@@ -234,11 +231,14 @@ fn endless(faulty: &Faulty, first: &str, piece: &[u8]) -> String {
             Err(_) => return rest(&stream),
         }
     }
-    faulty.set("timer", LATER_S);
-    let mut known: Vec<Connection> = (0..8)
-        .map(|_| Connection::to(faulty.server.receiver))
-        .collect();
-    wake(&mut known);
+    // First it is answered, then hung up on; a worker may miss the first time.
+    for times in 1..=3 {
+        faulty.set("timer", times * LATER_S);
+        let mut others: Vec<Connection> = (0..8)
+            .map(|_| Connection::to(faulty.server.receiver))
+            .collect();
+        wake(&mut others);
+    }
     stream.set_nonblocking(false).unwrap();
     rest(&stream)
 }

@@ -41,9 +41,12 @@ pub(crate) struct Faulty {
 }
 
 impl Faulty {
-    /// Starts a server that trusts the test key.
+    /// Starts a server that trusts the test key, and lets in one owner.
     pub(crate) fn start() -> Faulty {
-        Faulty::start_with(tempfile::tempdir().unwrap(), &["--try"])
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!("[[source]]\nowners = [\"{OWNER}\"]\n");
+        fs::write(folder.path().join("mpsink.toml"), config).unwrap();
+        Faulty::start_with(folder, &["--try"])
     }
 
     pub(crate) fn start_with(folder: TempDir, arguments: &[&str]) -> Faulty {
@@ -186,8 +189,8 @@ fn library() -> &'static Path {
         let library = folder.path().join("inject.so");
         let mut compiler = Command::new("cc");
         compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]);
-        let compiled = compiler.args([&library, &source]).status();
-        assert!(compiled.expect("a C compiler").success());
+        let status = compiler.args([&library, &source]).status();
+        assert!(status.expect("a C compiler").success());
         (folder, library)
     });
     library
