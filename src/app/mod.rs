@@ -57,6 +57,7 @@ pub mod sockets;
 
 mod ending;
 mod manager;
+mod quiet;
 mod servers;
 
 /// Everything, built and bound but not yet serving.

@@ -10,6 +10,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use crate::app::ending::{Connections, last_answer};
+use crate::app::quiet::{Pace, note_answers};
 use crate::web::dashboard;
 use crate::web::peer::Peer;
 use crate::web::receiver;
@@ -18,11 +19,17 @@ use crate::web::state::AppState;
 /// Threads that serve each listener. One writer thread is behind them all, so more would only wait.
 const WORKERS: usize = 2;
 
-/// Connections to each listener at once; beyond it new ones wait in the kernel's queue. SMQ opens
-/// few. With both listeners it stays below 1,024, the usual bound on open files, and a stranger who
-/// fills them all with heads of 128 KiB takes 64 MiB. One of the dashboard is kept twice (`peer.rs`), so
-/// there are half as many if it has a listener for itself.
+/// Connections at once, over all listeners; beyond it new ones wait in the kernel's queue. SMQ opens
+/// few. Each is kept twice (`peer.rs`), and so they stay below 1,024 files, which is the usual bound.
+/// A stranger who fills them all with heads of 128 KiB takes 64 MiB.
 const CONNECTIONS_MAX: usize = 480;
+
+/// How long nothing may be answered on a connection to the receiver: twice [`HEAD_TIMEOUT`], so that
+/// the HTTP server's own ways to end one, which tell the sender, come first.
+const QUIET_MAX: Duration = Duration::from_secs(10);
+
+/// The same for the dashboard, where the answers are long, and some lines slow.
+const QUIET_MAX_OF_PAGES: Duration = Duration::from_secs(120);
 
 /// How long a request's head may take to come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,14 +87,19 @@ fn server(
     let state = state.clone();
     let (counted, ended) = (Arc::clone(connections), Arc::clone(connections));
     let connections_max = match role {
-        Role::Receiver | Role::Both => CONNECTIONS_MAX,
-        Role::Dashboard => CONNECTIONS_MAX / 2,
+        Role::Both => CONNECTIONS_MAX,
+        Role::Receiver | Role::Dashboard => CONNECTIONS_MAX / 2,
+    };
+    let quiet_max = match role {
+        Role::Receiver => QUIET_MAX,
+        Role::Both | Role::Dashboard => QUIET_MAX_OF_PAGES,
     };
     let server = HttpServer::new(move || {
         let app = App::new()
             .app_data(state.clone())
             .app_data(web::Data::from(Arc::clone(&ended)))
-            .wrap(from_fn(last_answer));
+            .wrap(from_fn(last_answer))
+            .wrap(from_fn(note_answers));
         match role {
             Role::Receiver => app.default_service(web::to(receiver::receive)),
             Role::Dashboard => app.service(dashboard::scope()),
@@ -100,9 +112,8 @@ fn server(
     let server = server
         .on_connect(move |connection, data| {
             data.insert(counted.count());
-            if role != Role::Receiver {
-                Peer::keep(connection, data);
-            }
+            Peer::keep(connection, data);
+            Pace::watch(data, quiet_max);
         })
         .disable_signals()
         .workers(WORKERS)

@@ -1,10 +1,9 @@
-//! Who is at the other end of a connection to the dashboard: whether they are still there, and how
-//! to hang up on them.
+//! Who is at the other end of a connection: whether they are still there, and how to hang up on them.
 //!
 //! The server tells a handler neither. A long answer that has nothing to write for a while would not
 //! learn that its reader has left, and one whose reader has stopped reading would wait for ever, since
-//! nothing of it is asked for any more. So each connection of the dashboard is kept here a second
-//! time, which takes a second descriptor: the bound on connections counts it.
+//! nothing of it is asked for any more. So each connection is kept here a second time, which takes a second
+//! descriptor: the bound on connections counts it.
 
 use std::any::Any;
 use std::io::ErrorKind;

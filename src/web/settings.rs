@@ -5,14 +5,17 @@
 //!
 //! [`Viewer`]: crate::web::viewer::Viewer
 
+use std::time;
+
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
+use actix_web::error::ErrorRequestTimeout;
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use chrono_tz::Tz;
 use serde::Deserialize;
+use tokio::time::timeout;
 
-use crate::web::error::PageError;
 use crate::web::guard::{client, may_change};
 use crate::web::texts::Language;
 use crate::web::viewer::{KEYS_COOKIE, KEYS_OFF, LANGUAGE_COOKIE, ZONE_COOKIE};
@@ -34,12 +37,17 @@ pub struct Settings {
     back: Option<String>,
 }
 
+/// How long the form may take to come.
+const FORM_TIMEOUT: time::Duration = time::Duration::from_secs(4);
+
 /// Answers POST `/settings`.
-pub async fn change(
-    request: HttpRequest,
-    settings: web::Form<Settings>,
-) -> Result<HttpResponse, PageError> {
+pub async fn change(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Error> {
     may_change(&request)?;
+    let mut payload = payload.into_inner();
+    let form = web::Form::<Settings>::from_request(&request, &mut payload);
+    let settings = timeout(FORM_TIMEOUT, form)
+        .await
+        .map_err(|_| ErrorRequestTimeout("The form took too long.\n"))??;
     // A browser then sends them over https alone.
     let is_https = client(&request).is_some_and(|client| client.is_https);
     let kept = |name, value| kept(name, value, is_https);

@@ -4,6 +4,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
+
+use socket2::SockRef;
+
+/// How slowly a host drips.
+const DRIP_EVERY: Duration = Duration::from_millis(100);
 
 /// What the host answers to every request.
 #[derive(Clone)]
@@ -15,6 +21,10 @@ pub(crate) enum Habit {
     Hang,
     /// Sends this many bytes of nothing in particular.
     Flood(usize),
+    /// Sends this byte by byte, each within any patience, and altogether beyond it.
+    Drip(Vec<u8>),
+    /// Breaks the connection off.
+    Reset,
 }
 
 /// Serves until the test's process ends; the port is whichever was free.
@@ -92,6 +102,24 @@ impl CertificateHost {
                 let mut answer = format!("{}\r\n", head("200 OK", bytes)).into_bytes();
                 answer.resize(answer.len() + bytes, b'x');
                 answer
+            }
+            Habit::Drip(bytes) => {
+                let _ = stream.write_all(format!("{}\r\n", head("200 OK", bytes.len())).as_bytes());
+                stream.set_read_timeout(Some(DRIP_EVERY)).unwrap();
+                for byte in bytes {
+                    // Nothing else is to come, so this waits until it is time for the next byte.
+                    let _ = reader.read_line(&mut String::new());
+                    if stream.write_all(&[byte]).is_err() {
+                        return;
+                    }
+                }
+                return;
+            }
+            Habit::Reset => {
+                SockRef::from(&stream)
+                    .set_linger(Some(Duration::ZERO))
+                    .unwrap();
+                return;
             }
             Habit::Hang => {
                 self.hanging.lock().unwrap().push(stream);

@@ -257,7 +257,7 @@ fn message(crash: usize, number: usize) -> (Told, Vec<u8>) {
 }
 
 /// Returns what whoever runs the test has chosen.
-fn chosen<T: std::str::FromStr>(name: &str) -> Option<T> {
+pub(crate) fn chosen<T: std::str::FromStr>(name: &str) -> Option<T> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the long run is chosen by whoever runs it"

@@ -8,6 +8,8 @@
 )]
 
 #[cfg(test)]
+mod abuse;
+#[cfg(test)]
 mod access;
 #[cfg(test)]
 mod activation;
@@ -48,6 +50,8 @@ mod downloads;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod holding;
@@ -70,6 +74,8 @@ mod manager;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod mixed_load;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod odd_messages;
@@ -89,6 +95,8 @@ mod rebuild;
 mod receiver;
 #[cfg(test)]
 mod refold;
+#[cfg(test)]
+mod reliability;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
