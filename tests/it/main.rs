@@ -48,6 +48,12 @@ mod downloads;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the fuzz targets' crate as well")]
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
+#[cfg(test)]
+mod fuzzed;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod holding;
@@ -69,6 +75,8 @@ mod logs;
 mod manager;
 #[cfg(test)]
 mod metrics;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]
