@@ -51,6 +51,11 @@ mod downloads;
 mod export;
 #[cfg(test)]
 mod faults;
+#[expect(unreachable_pub, reason = "the fuzz targets' crate as well")]
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
+#[cfg(test)]
+mod fuzzed;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
@@ -75,6 +80,7 @@ mod manager;
 mod metrics;
 #[cfg(test)]
 mod mixed_load;
+mod model;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]

@@ -48,6 +48,37 @@ fn no_banned_crate_is_there() {
     }
 }
 
+/// The fuzz targets have a lock file of their own, whose crates a fresh clone has not fetched: so it is
+/// held against the file, and not against what cargo resolves.
+#[test]
+fn the_fuzz_targets_add_nothing_but_libfuzzer() {
+    let ours = locked(include_str!("../../Cargo.lock"));
+    let added = ["arbitrary", "jobserver", "libfuzzer-sys", "mpsink-fuzz"];
+    let registries = texts(&rules()["sources"]["allow-registry"]);
+    for (name, source) in locked(include_str!("../../fuzz/Cargo.lock")) {
+        let is_ours = ours.iter().any(|(other, _)| *other == name);
+        assert!(is_ours || added.contains(&name.as_str()), "{name}");
+        let is_from_there = |registry: &String| source == format!("registry+{registry}");
+        let is_here = source.is_empty() && name.starts_with("mpsink");
+        assert!(
+            is_here || registries.iter().any(is_from_there),
+            "{name} {source}"
+        );
+    }
+}
+
+#[test]
+fn the_fuzz_targets_have_the_same_rules_and_the_licence_of_libfuzzer() {
+    let ours = rules();
+    let theirs: Table = include_str!("../../fuzz/deny.toml").parse().unwrap();
+    let mut licences = texts(&ours["licenses"]["allow"]);
+    licences.push("NCSA".to_owned());
+    licences.sort();
+    assert_eq!(texts(&theirs["licenses"]["allow"]), licences);
+    assert_eq!(theirs["bans"]["deny"], ours["bans"]["deny"]);
+    assert_eq!(theirs["sources"], ours["sources"]);
+}
+
 #[test]
 fn a_licence_is_read_as_its_words_say() {
     let allowed = ["MIT".to_owned(), "ISC".to_owned()];
@@ -107,6 +138,19 @@ fn rules() -> Table {
 fn texts(list: &toml::Value) -> Vec<String> {
     let list = list.as_array().unwrap().iter();
     list.map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+/// Returns the crates of a lock file with where they come from, empty for those of this repository.
+fn locked(lock: &str) -> Vec<(String, String)> {
+    let lock: Table = lock.parse().unwrap();
+    let crates = lock["package"].as_array().unwrap().iter();
+    let text = |krate: &toml::Value, key| {
+        let value = krate.get(key).and_then(toml::Value::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    crates
+        .map(|krate| (text(krate, "name"), text(krate, "source")))
+        .collect()
 }
 
 /// Returns every crate that a build or a test of this program takes in on Linux.
