@@ -2,22 +2,21 @@
 //!
 //! An error names the key, the value as it stands, and what would be right.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::{fmt, mem};
 
 use chrono_tz::Tz;
 use toml::Value;
 
 use crate::config::keys;
-use crate::config::log::{LogOptions, log};
+use crate::config::log::log;
 use crate::config::login::{tokens, users};
 use crate::config::merged::Merged;
 use crate::config::retention::retention;
 use crate::config::tables::{queues, sources, workflows};
 use crate::config::{Config, ConfigError, ConfigErrors};
 use crate::signature::urls::UrlPattern;
-use crate::store::retention::kept::Retention;
 use crate::web::access::AccessOptions;
 use crate::web::base_path::BasePath;
 use crate::web::proxies::{NetworkError, TrustedProxies};
@@ -26,21 +25,20 @@ use crate::web::proxies::{NetworkError, TrustedProxies};
 const DATE_WINDOW_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 
 /// Reads every value, and returns all that is wrong if anything is.
-pub(super) fn check(merged: &Merged) -> Result<Config, ConfigErrors> {
-    let table = &merged.table;
-    let mut problems = Problems::default();
-    let p = &mut problems;
+pub(super) fn check(mut merged: Merged) -> Result<Config, ConfigErrors> {
+    let mut problems = Problems(mem::take(&mut merged.problems));
+    let (merged, p) = (&merged, &mut problems);
     // What stands in for a wrong value is never used.
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config {
         database: p.or(database(merged), PathBuf::new()),
-        trusted_proxies: p.or(trusted_proxies(merged), TrustedProxies::default()),
+        trusted_proxies: trusted_proxies(merged, p),
         receiver_listen: p.or(address(merged, "receiver.listen"), nowhere),
         public_url: p.or(public_url(merged), None),
-        sources: p.or(sources(table), Vec::new()),
-        queues: p.or(queues(table), Vec::new()),
-        workflows: p.or(workflows(table), Vec::new()),
-        certificate_urls: p.or(certificate_urls(merged), Vec::new()),
+        sources: sources(merged, p),
+        queues: queues(merged, p),
+        workflows: workflows(merged, p),
+        certificate_urls: certificate_urls(merged, p),
         date_window_ms: p.or(date_window(merged), 0),
         proxy: p.or(proxy(merged), None),
         dashboard_listen: p.or(address(merged, "dashboard.listen"), nowhere),
@@ -50,8 +48,8 @@ pub(super) fn check(merged: &Merged) -> Result<Config, ConfigErrors> {
             tokens: tokens(merged, p),
         },
         timezone: p.or(timezone(merged), Tz::UTC),
-        log: p.or(log(merged), LogOptions::default()),
-        retention: p.or(retention(merged), Retention::default()),
+        log: log(merged, p),
+        retention: retention(merged, p),
         is_try: merged.is_try,
     };
     // What goes together is looked at when each for itself is right.
@@ -76,6 +74,17 @@ impl Problems {
             self.0.push(problem);
             stand_in
         })
+    }
+
+    /// Returns those that are right, and notes what is wrong with each other one.
+    pub(super) fn each<T>(
+        &mut self,
+        checked: impl IntoIterator<Item = Result<T, ConfigError>>,
+    ) -> Vec<T> {
+        let checked = checked.into_iter();
+        checked
+            .filter_map(|one| self.or(one.map(Some), None))
+            .collect()
     }
 }
 
@@ -123,30 +132,39 @@ pub(super) fn wrong(key: &str, value: impl fmt::Display, expected: &'static str)
 
 /// Returns a value that is a string. What is another one is not shown if the key is secret.
 pub(super) fn text<'a>(merged: &'a Merged, key: &str) -> Result<&'a str, ConfigError> {
-    match merged.find(key) {
+    text_of(merged.find(key), key)
+}
+
+/// Returns the string that `value` is; nothing is an empty one.
+pub(super) fn text_of<'a>(value: Option<&'a Value>, key: &str) -> Result<&'a str, ConfigError> {
+    match value {
         None => Ok(""),
         Some(Value::String(text)) => Ok(text),
         Some(other) => Err(wrong(key, shown(key, other), "a string in quotes")),
     }
 }
 
-/// Returns a value that is a list of strings.
+/// Returns the strings of the list that `value` is; nothing is an empty one. What is no string in it is
+/// a problem of its own.
 pub(super) fn texts<'a>(
-    merged: &'a Merged,
+    value: Option<&'a Value>,
     key: &str,
     expected: &'static str,
-) -> Result<Vec<&'a str>, ConfigError> {
-    match merged.find(key) {
-        None => Ok(Vec::new()),
-        Some(Value::Array(list)) => {
-            let texts = list.iter().map(|value| {
-                let not_text = || wrong(key, shown(key, value), expected);
-                value.as_str().ok_or_else(not_text)
-            });
-            texts.collect()
-        }
-        Some(other) => Err(wrong(key, shown(key, other), expected)),
+    problems: &mut Problems,
+) -> Vec<&'a str> {
+    match value {
+        None => Vec::new(),
+        Some(Value::Array(list)) => problems.each(list.iter().map(|value| {
+            let not_text = || wrong(key, shown(key, value), expected);
+            value.as_str().ok_or_else(not_text)
+        })),
+        Some(other) => problems.or(Err(wrong(key, shown(key, other), expected)), Vec::new()),
     }
+}
+
+/// Tells whether `value` is a list of nothing.
+pub(super) fn is_empty_list(value: Option<&Value>) -> bool {
+    matches!(value, Some(Value::Array(list)) if list.is_empty())
 }
 
 fn shown(key: &str, value: &Value) -> String {
@@ -172,12 +190,12 @@ fn address(merged: &Merged, key: &str) -> Result<SocketAddr, ConfigError> {
     text.parse().map_err(|_| wrong(key, text, expected))
 }
 
-fn trusted_proxies(merged: &Merged) -> Result<TrustedProxies, ConfigError> {
+fn trusted_proxies(merged: &Merged, problems: &mut Problems) -> TrustedProxies {
     let key = "trusted_proxies";
     let expected = "a list of IP addresses or ranges of them, such as \"127.0.0.1\", \"10.0.0.0/8\" \
                     or \"fd00::/8\"";
-    let networks = texts(merged, key, expected)?.into_iter();
-    let networks = networks.map(|text| {
+    let networks = texts(merged.find(key), key, expected, problems);
+    let networks = networks.into_iter().map(|text| {
         text.parse().map_err(|error| match error {
             NetworkError::NoNetwork => wrong(key, text, expected),
             NetworkError::Mapped => {
@@ -186,7 +204,7 @@ fn trusted_proxies(merged: &Merged) -> Result<TrustedProxies, ConfigError> {
             }
         })
     });
-    Ok(TrustedProxies(networks.collect::<Result<_, _>>()?))
+    TrustedProxies(problems.each(networks))
 }
 
 fn base_path(merged: &Merged) -> Result<BasePath, ConfigError> {
@@ -218,17 +236,18 @@ fn public_url(merged: &Merged) -> Result<Option<String>, ConfigError> {
     }
 }
 
-fn certificate_urls(merged: &Merged) -> Result<Vec<UrlPattern>, ConfigError> {
+fn certificate_urls(merged: &Merged, problems: &mut Problems) -> Vec<UrlPattern> {
     let key = "verify.certificate_urls";
     let expected = "a list of URLs of scheme, host, and optional port and path, such as \
                     https://mnstest.oss-cn-hangzhou.aliyuncs.com/";
-    let urls = texts(merged, key, expected)?;
-    if urls.is_empty() {
-        return Err(wrong(key, "[]", expected));
+    if is_empty_list(merged.find(key)) {
+        return problems.or(Err(wrong(key, "[]", expected)), Vec::new());
     }
-    urls.into_iter()
-        .map(|url| UrlPattern::parse(url).map_err(|_| wrong(key, url, expected)))
-        .collect()
+    let urls = texts(merged.find(key), key, expected, problems);
+    let patterns = urls
+        .into_iter()
+        .map(|url| UrlPattern::parse(url).map_err(|_| wrong(key, url, expected)));
+    problems.each(patterns)
 }
 
 fn date_window(merged: &Merged) -> Result<i64, ConfigError> {

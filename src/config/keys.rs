@@ -3,7 +3,7 @@
 //! A new key is a line in [`KEYS`], a field of `Config` with its check in `check.rs`, and its lines in
 //! `config.example.toml`, which a test holds against this list.
 
-use crate::config::{ConfigError, DEFAULT_DATABASE, TRY_DATABASE};
+use crate::config::{ConfigError, DEFAULT_DATABASE, Hint, TRY_DATABASE};
 use crate::signature::DEFAULT_CERTIFICATE_URLS;
 
 /// What the names of environment variables begin with.
@@ -125,6 +125,15 @@ impl Key {
         matches!(self.kind, Kind::InList)
     }
 
+    /// Returns the table it belongs to, as a person writes it.
+    fn place(&self) -> String {
+        match self.parts().0 {
+            "" => "the lines above all tables".to_owned(),
+            section if self.is_in_list() => format!("`[[{section}]]`"),
+            section => format!("`[{section}]`"),
+        }
+    }
+
     /// Returns the environment variable that sets it: `MPSINK_RECEIVER_LISTEN`.
     pub(super) fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name.to_uppercase().replace('.', "_"))
@@ -161,16 +170,67 @@ pub(super) fn variable(name: &str) -> Result<Option<Variable>, ConfigError> {
     if let Some(key) = name.strip_suffix(FILE_SUFFIX).and_then(is_named) {
         return Ok(Some(Variable { key, is_file: true }));
     }
-    let names = KEYS.iter().filter(|key| !key.is_in_list());
-    Err(unknown(name, names.map(Key::variable)))
+    let bare = name.strip_prefix(PREFIX).unwrap_or(name);
+    let bare = bare.strip_suffix(FILE_SUFFIX).unwrap_or(bare);
+    let variables = || KEYS.iter().filter(|key| !key.is_in_list());
+    if let Some(key) = KEYS.iter().find(|key| key.variable() == name) {
+        let in_file = format!("{} in the file", key.place());
+        return Err(unknown(name.to_owned(), Hint::Elsewhere(vec![in_file])));
+    }
+    // `MPSINK_LISTEN`: the section is missing.
+    let lacks_section = |key: &&Key| key.parts().1.to_uppercase() == bare;
+    let whole: Vec<String> = variables()
+        .filter(lacks_section)
+        .map(Key::variable)
+        .collect();
+    let names = variables().map(|key| key.variable().split_off(PREFIX.len()));
+    let hint = match nearest(bare, names) {
+        Some(nearest) => Hint::Nearest(format!("{PREFIX}{nearest}")),
+        None if whole.is_empty() => Hint::None,
+        None => Hint::Whole(whole),
+    };
+    Err(unknown(name.to_owned(), hint))
 }
 
-/// Names the one of `known` that a wrong name is nearest to.
-pub(super) fn unknown(name: &str, known: impl Iterator<Item = String>) -> ConfigError {
-    let nearness = |known: &String| strsim::jaro_winkler(known, name);
-    let nearest = known.max_by(|a, b| nearness(a).total_cmp(&nearness(b)));
-    ConfigError::UnknownKey {
-        key: name.to_owned(),
-        nearest: nearest.unwrap_or_default(),
+/// What to say of a table, or of a key above all tables, that is none.
+pub(super) fn unknown_at_top(name: &str) -> ConfigError {
+    let at_top = KEYS.iter().map(|key| match key.parts() {
+        ("", name) => name,
+        (section, _) => section,
+    });
+    unknown(name.to_owned(), hint(name, at_top.map(str::to_owned)))
+}
+
+/// What to say of a key that its table does not have.
+pub(super) fn unknown_in(section: &str, name: &str) -> ConfigError {
+    let in_it = KEYS.iter().filter(|key| key.parts().0 == section);
+    let found = match hint(name, in_it.map(|key| key.parts().1.to_owned())) {
+        Hint::Nearest(nearest) => Hint::Nearest(format!("{section}.{nearest}")),
+        other => other,
+    };
+    unknown(format!("{section}.{name}"), found)
+}
+
+fn unknown(key: String, hint: Hint) -> ConfigError {
+    ConfigError::UnknownKey { key, hint }
+}
+
+/// Names where a key of that very name belongs, else the nearest of `known`.
+fn hint(name: &str, known: impl Iterator<Item = String>) -> Hint {
+    let same = KEYS.iter().filter(|key| key.parts().1 == name);
+    let places: Vec<String> = same.map(Key::place).collect();
+    if !places.is_empty() {
+        return Hint::Elsewhere(places);
     }
+    nearest(name, known).map_or(Hint::None, Hint::Nearest)
+}
+
+/// Returns the one of `known` that a slip of the finger would make of `name`: at most a third of it
+/// differs, since anything farther would only mislead.
+fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let steps = |known: &String| strsim::damerau_levenshtein(known, name);
+    let steps_max = (name.chars().count() / 3).max(1);
+    known
+        .filter(|known| steps(known) <= steps_max)
+        .min_by_key(steps)
 }

@@ -3,7 +3,7 @@
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::ConfigError;
-use crate::config::check::{text, wrong};
+use crate::config::check::{Problems, text, wrong};
 use crate::config::merged::Merged;
 
 /// The form of a line.
@@ -48,34 +48,44 @@ impl LogLevel {
     }
 }
 
-pub(super) fn log(merged: &Merged) -> Result<LogOptions, ConfigError> {
-    let format = match text(merged, "log.format")? {
-        "text" => LogFormat::Text,
-        "json" => LogFormat::Json,
-        other => return Err(wrong("log.format", other, "text or json")),
-    };
-    let level = match text(merged, "log.level")? {
-        "error" => LogLevel::Error,
-        "warn" => LogLevel::Warn,
-        "info" => LogLevel::Info,
-        "debug" => LogLevel::Debug,
-        "trace" => LogLevel::Trace,
+pub(super) fn log(merged: &Merged, problems: &mut Problems) -> LogOptions {
+    LogOptions {
+        format: problems.or(format(merged), LogFormat::default()),
+        level: problems.or(level(merged), LogLevel::default()),
+    }
+}
+
+fn format(merged: &Merged) -> Result<LogFormat, ConfigError> {
+    match text(merged, "log.format")? {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(wrong("log.format", other, "text or json")),
+    }
+}
+
+fn level(merged: &Merged) -> Result<LogLevel, ConfigError> {
+    match text(merged, "log.level")? {
+        "error" => Ok(LogLevel::Error),
+        "warn" => Ok(LogLevel::Warn),
+        "info" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        "trace" => Ok(LogLevel::Trace),
         other => {
             let expected = "error, warn, info, debug or trace";
-            return Err(wrong("log.level", other, expected));
+            Err(wrong("log.level", other, expected))
         }
-    };
-    Ok(LogOptions { format, level })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Flags;
+    use crate::config::{Config, ConfigErrors, Flags};
 
-    fn read(toml: &str) -> Result<LogOptions, ConfigError> {
-        let merged = Merged::new(toml.parse().unwrap(), std::iter::empty(), Flags::default());
-        log(&merged.unwrap())
+    fn read(toml: &str) -> Result<LogOptions, ConfigErrors> {
+        let table = toml.parse().unwrap();
+        let config = Config::from_parts(table, std::iter::empty(), Flags::default());
+        config.map(|config| config.log)
     }
 
     #[test]

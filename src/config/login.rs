@@ -19,10 +19,7 @@ pub(super) fn users(merged: &Merged, problems: &mut Problems) -> Vec<User> {
     match merged.find(key) {
         None => Vec::new(),
         Some(Value::Table(table)) => {
-            let users = table.iter().map(|(name, hash)| user(key, name, hash));
-            users
-                .filter_map(|user| problems.or(user.map(Some), None))
-                .collect()
+            problems.each(table.iter().map(|(name, hash)| user(key, name, hash)))
         }
         Some(_) => problems.or(Err(wrong(key, HIDDEN, expected)), Vec::new()),
     }
@@ -54,14 +51,9 @@ pub(super) fn tokens(merged: &Merged, problems: &mut Problems) -> Vec<TokenDiges
     let key = "dashboard.tokens";
     let expected = "a list of SHA-256 digests of 64 hex digits, as `mpsink config new-token` \
                     prints them; the token itself belongs to its script";
-    let found = problems.or(texts(merged, key, expected), Vec::new());
-    let digests = found.into_iter().map(|text| {
+    let found = texts(merged.find(key), key, expected, problems);
+    problems.each(found.into_iter().map(|text| {
         let digest = TokenDigest::parse(text);
         digest.ok_or_else(|| wrong(key, HIDDEN, expected))
-    });
-    let digests: Vec<_> = digests.collect();
-    let digests = digests.into_iter();
-    digests
-        .filter_map(|digest| problems.or(digest.map(Some), None))
-        .collect()
+    }))
 }

@@ -1,7 +1,8 @@
 //! What file, environment and flags say together, before anybody asks whether it is right.
 //!
 //! Every key of `keys.rs` but those in lists has a value here, with where it came from, so that
-//! checking and printing read the same.
+//! checking and printing read the same. What is no key, or cannot be read, is noted and left out, so
+//! that the values beside it are checked all the same.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use crate::config::keys::{self, KEYS, Kind};
-use crate::config::{ConfigError, ConfigErrors, DEFAULT_FILE, Flags};
+use crate::config::{ConfigError, DEFAULT_FILE, Flags};
 
 /// The most bytes of a file that an environment variable names: lists of users and tokens.
 const VALUE_BYTES_MAX: u64 = 1024 * 1024;
@@ -40,30 +41,32 @@ impl fmt::Display for Origin {
 pub(super) struct Merged {
     pub(super) table: Table,
     pub(super) is_try: bool,
+    /// What is no key, stands in the wrong brackets, or cannot be read.
+    pub(super) problems: Vec<ConfigError>,
     origins: BTreeMap<&'static str, Origin>,
     /// The file that is read.
     file: PathBuf,
 }
 
 impl Merged {
-    /// Lays the environment over the file, the flags over both, and the defaults below all. Fails
-    /// with everything that is no key, or cannot be read.
+    /// Lays the environment over the file, the flags over both, and the defaults below all.
     pub(super) fn new(
-        table: Table,
+        mut table: Table,
         environment: impl Iterator<Item = (String, String)>,
         flags: Flags,
-    ) -> Result<Merged, ConfigErrors> {
-        let mut problems = wrong_keys(&table);
+    ) -> Merged {
+        let problems = take_wrong(&mut table);
         let file = flags.file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
         let mut merged = Merged {
             table,
             is_try: flags.is_try,
+            problems,
             origins: BTreeMap::new(),
             file,
         };
         for (name, value) in environment {
             if let Err(problem) = merged.set_from_environment(name, value) {
-                problems.push(problem);
+                merged.problems.push(problem);
             }
         }
         let database = flags
@@ -88,9 +91,6 @@ impl Merged {
                 merged.origins.insert(key, Origin::Flag(flag));
             }
         }
-        if !problems.is_empty() {
-            return Err(ConfigErrors(problems));
-        }
         for key in KEYS {
             let default = match key.kind {
                 Kind::Text(default) => Value::String(default(merged.is_try).to_owned()),
@@ -103,7 +103,7 @@ impl Merged {
                 merged.origins.insert(key.name, Origin::Default);
             }
         }
-        Ok(merged)
+        merged
     }
 
     /// Returns the value of a key that is not in a list.
@@ -205,17 +205,17 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(unreadable)
 }
 
-/// Returns what of a file's tables and keys is none.
-fn wrong_keys(table: &Table) -> Vec<ConfigError> {
+/// Returns what of a file's tables and keys is none, and takes out tables in the wrong brackets: what
+/// stands in them would be wrong a second time.
+fn take_wrong(table: &mut Table) -> Vec<ConfigError> {
     let mut problems = Vec::new();
-    let names = || KEYS.iter().map(|key| key.name.to_owned());
-    for (section, value) in table {
+    table.retain(|section, value| {
         let in_it: Vec<_> = KEYS.iter().filter(|key| key.parts().0 == section).collect();
         let Some(first) = in_it.first() else {
             if keys::find(section).is_none() {
-                problems.push(keys::unknown(section, names()));
+                problems.push(keys::unknown_at_top(section));
             }
-            continue;
+            return true;
         };
         let is_list = first.is_in_list();
         let inner: Option<Vec<&Table>> = match value {
@@ -225,17 +225,17 @@ fn wrong_keys(table: &Table) -> Vec<ConfigError> {
         };
         let Some(inner) = inner else {
             problems.push(ConfigError::Brackets {
-                key: section.clone(),
+                key: section.to_owned(),
                 expected: if is_list { "double" } else { "single" },
             });
-            continue;
+            return false;
         };
-        for key in inner.iter().flat_map(|inner| inner.keys()) {
-            let key = format!("{section}.{key}");
-            if keys::find(&key).is_none() {
-                problems.push(keys::unknown(&key, names()));
+        for name in inner.iter().flat_map(|inner| inner.keys()) {
+            if keys::find(&format!("{section}.{name}")).is_none() {
+                problems.push(keys::unknown_in(section, name));
             }
         }
-    }
+        true
+    });
     problems
 }

@@ -15,7 +15,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::{env, fmt, fs, io};
+use std::{env, fmt, fs, io, mem};
 
 use chrono_tz::Tz;
 use thiserror::Error;
@@ -105,24 +105,42 @@ pub enum ConfigError {
         line: usize,
         message: String,
     },
-    #[error("`{key}` is no key of the configuration; the nearest is `{nearest}`")]
-    UnknownKey { key: String, nearest: String },
+    #[error("`{key}` is no key of the configuration{hint}")]
+    UnknownKey { key: String, hint: Hint },
     #[error("`{key}` is a table in {expected} brackets")]
     Brackets { key: String, expected: &'static str },
     #[error("`{one}` and `{other}` set the same key; give one of them")]
     SetTwice { one: String, other: String },
-    /// Its values are not shown: a source's paths are secrets.
-    #[error("a `[[{key}]]` table has a value of the wrong kind")]
-    Table {
-        key: String,
-        source: toml::de::Error,
-    },
     #[error("`{key}` is {value}, but must be {expected}")]
     Value {
         key: String,
         value: String,
         expected: &'static str,
     },
+}
+
+/// What may have been meant by a key that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// A slip of the finger away.
+    Nearest(String),
+    /// A key of this name is there, in these tables.
+    Elsewhere(Vec<String>),
+    /// Variables that it may be the end of.
+    Whole(Vec<String>),
+    /// Nothing comes to mind.
+    None,
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hint::Nearest(nearest) => write!(f, "; the nearest is `{nearest}`"),
+            Hint::Elsewhere(places) => write!(f, "; it belongs to {}", places.join(" or ")),
+            Hint::Whole(names) => write!(f, "; write `{}`", names.join("` or `")),
+            Hint::None => Ok(()),
+        }
+    }
 }
 
 /// Why there is no configuration: one thing or more, a line each.
@@ -163,7 +181,7 @@ impl From<ConfigError> for ConfigErrors {
 impl Config {
     /// Reads the file, the process's environment and the flags.
     pub fn load(flags: Flags) -> Result<Config, ConfigErrors> {
-        check::check(&read(flags)?)
+        check::check(read(flags)?)
     }
 
     /// Merges what was read. Apart from [`Config::load`] so that a test can say it all.
@@ -172,7 +190,7 @@ impl Config {
         environment: impl Iterator<Item = (String, String)>,
         flags: Flags,
     ) -> Result<Config, ConfigErrors> {
-        check::check(&Merged::new(table, environment, flags)?)
+        check::check(Merged::new(table, environment, flags))
     }
 
     /// The same with what listens where other sockets do, by the same rules; `None` leaves an address
@@ -193,9 +211,13 @@ impl Config {
 }
 
 /// Reads the same as [`Config::load`], and returns it as TOML with where each value came from. What
-/// is secret is hidden; values are not checked.
+/// is secret is hidden; that each key is one is checked, and no value.
 pub fn printed(flags: Flags) -> Result<String, ConfigErrors> {
-    Ok(print::text(&read(flags)?))
+    let mut merged = read(flags)?;
+    match mem::take(&mut merged.problems) {
+        problems if problems.is_empty() => Ok(print::text(&merged)),
+        problems => Err(ConfigErrors(problems)),
+    }
 }
 
 fn read(flags: Flags) -> Result<Merged, ConfigErrors> {
@@ -213,7 +235,7 @@ fn read(flags: Flags) -> Result<Merged, ConfigErrors> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Table::new(),
         Err(source) => return Err(ConfigError::Read { path: file, source }.into()),
     };
-    Merged::new(table, environment, flags)
+    Ok(Merged::new(table, environment, flags))
 }
 
 fn parse_table(text: &str, path: &Path) -> Result<Table, ConfigError> {

@@ -1,19 +1,21 @@
 //! The table `[retention]`: how long messages and history are kept.
 
 use crate::config::ConfigError;
-use crate::config::check::{text, wrong};
+use crate::config::check::{Problems, text, wrong};
 use crate::config::merged::Merged;
 use crate::store::retention::kept::{HISTORY_MS_MIN, Kept, MESSAGES_MS_MIN, Retention};
 
 /// Messages for longer than history are no error: they go with it.
-pub(super) fn retention(merged: &Merged) -> Result<Retention, ConfigError> {
+pub(super) fn retention(merged: &Merged, problems: &mut Problems) -> Retention {
     let messages = "a time of at least 1d such as 90d or 1y, or forever";
     let history = "a time of at least 7d such as 90d or 2y, or forever: for a day SMQ may repeat a \
                    message, and what is forgotten would come in as new";
-    Ok(Retention {
-        messages: kept(merged, "retention.messages", MESSAGES_MS_MIN, messages)?,
-        history: kept(merged, "retention.history", HISTORY_MS_MIN, history)?,
-    })
+    let messages = kept(merged, "retention.messages", MESSAGES_MS_MIN, messages);
+    let history = kept(merged, "retention.history", HISTORY_MS_MIN, history);
+    Retention {
+        messages: problems.or(messages, Kept::Forever),
+        history: problems.or(history, Kept::Forever),
+    }
 }
 
 fn kept(
