@@ -10,6 +10,8 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime;
@@ -19,26 +21,40 @@ use tokio::time::{Instant, sleep_until};
 use crate::load::latencies::{Noted, Summary};
 use crate::load::wire::Connection;
 
-/// Pushes in the order in which they are sent, each once.
+/// Pushes in the order in which they are sent.
 pub(crate) struct Supply {
-    pub(crate) requests: Vec<Vec<u8>>,
+    requests: Rc<Vec<Vec<u8>>>,
     next: Cell<usize>,
+    /// Begins again at its end, for those who do not look at what they are sent.
+    is_endless: bool,
 }
 
 /// How pushes are sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
     /// Pushes a second; `None` is the closed loop.
     pub(crate) rate: Option<u32>,
     pub(crate) lasts: Duration,
+    /// Set, it ends earlier.
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 impl Supply {
-    pub(crate) fn new(requests: Vec<Vec<u8>>) -> Supply {
+    /// Each once.
+    pub(crate) fn new(requests: Rc<Vec<Vec<u8>>>) -> Supply {
         Supply {
             requests,
             next: Cell::new(0),
+            is_endless: false,
+        }
+    }
+
+    /// Over and over.
+    pub(crate) fn endless(requests: Rc<Vec<Vec<u8>>>) -> Supply {
+        Supply {
+            is_endless: true,
+            ..Supply::new(requests)
         }
     }
 
@@ -46,9 +62,11 @@ impl Supply {
         self.requests.len() - self.next.get()
     }
 
-    /// Returns the next push; each is sent once.
     fn take(&self) -> Option<&[u8]> {
-        let at = self.next.get();
+        let mut at = self.next.get();
+        if self.is_endless && at == self.requests.len() {
+            at = 0;
+        }
         let request = self.requests.get(at)?;
         self.next.set(at + 1);
         Some(request)
@@ -82,7 +100,7 @@ async fn send_all(address: SocketAddr, supply: &Rc<Supply>, load: Load) -> io::R
                     noted: Rc::clone(&noted),
                     sent: Rc::clone(&sent),
                     began,
-                    load,
+                    load: load.clone(),
                 },
             ))
         })
@@ -116,7 +134,7 @@ async fn send(mut connection: Connection, sender: Sender) -> io::Result<()> {
                 sender.began + Duration::from_secs(1) * number / rate
             }
         };
-        if due >= ends {
+        if due >= ends || sender.load.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
         if sender.load.rate.is_some() {

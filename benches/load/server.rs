@@ -17,8 +17,16 @@ use mpsink::push::{Signer, test_key_path};
 use mpsink::signature::TEST_CERTIFICATE_URL;
 use tempfile::TempDir;
 
-const KEY: &str = include_str!("../../tests/data/keys/key-512.pem");
-const CERTIFICATE: &[u8] = include_bytes!("../../tests/data/keys/certificate-512.pem");
+pub(crate) const KEY: &str = include_str!("../../tests/data/keys/key-512.pem");
+pub(crate) const CERTIFICATE: &[u8] = include_bytes!("../../tests/data/keys/certificate-512.pem");
+
+/// The path of a new server's source, so that pushes can be signed before it is started.
+pub(crate) const TARGET: &str = "/notifications/0123456789abcdef0123456789abcdef";
+
+/// Where certificates come from: served until the process ends.
+pub(crate) struct CertificateHost {
+    base: String,
+}
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
@@ -32,9 +40,30 @@ pub(crate) struct Server {
     _folder: TempDir,
 }
 
+impl CertificateHost {
+    pub(crate) fn start() -> anyhow::Result<CertificateHost> {
+        Ok(CertificateHost {
+            base: format!("http://{}/", serve_certificate()?),
+        })
+    }
+
+    /// Returns who signs what a new server believes.
+    pub(crate) fn signer(&self) -> anyhow::Result<Signer> {
+        let folder = tempfile::tempdir()?;
+        let key = folder.path().join("signer.key");
+        fs::write(&key, KEY)?;
+        let url = format!("{}certificate.pem", self.base);
+        Ok(Signer::from_test_key(&key, &url)?)
+    }
+}
+
 impl Server {
     /// Starts this build's server or another one, on a new database or on the demo's that is given.
-    pub(crate) fn start(program: Option<&Path>, demo: Option<&Path>) -> anyhow::Result<Server> {
+    pub(crate) fn start(
+        program: Option<&Path>,
+        demo: Option<&Path>,
+        certificates: &CertificateHost,
+    ) -> anyhow::Result<Server> {
         let folder = tempfile::tempdir()?;
         let database = demo.map_or_else(|| folder.path().join("mpsink.db"), Path::to_owned);
         let mut command = Command::new(program.unwrap_or(Path::new(env!("CARGO_BIN_EXE_mpsink"))));
@@ -48,12 +77,12 @@ impl Server {
             }
             Signer::from_test_key(&key, TEST_CERTIFICATE_URL)?
         } else {
-            let key = folder.path().join("signer.key");
-            fs::write(&key, KEY)?;
-            let base = format!("http://{}/", serve_certificate()?);
-            let config = format!("[verify]\ncertificate_urls = [\"{base}\"]\n");
+            let config = format!(
+                "[verify]\ncertificate_urls = [\"{}\"]\n[[source]]\npaths = [\"{TARGET}\"]\n",
+                certificates.base
+            );
             fs::write(folder.path().join("mpsink.toml"), config)?;
-            Signer::from_test_key(&key, &format!("{base}certificate.pem"))?
+            certificates.signer()?
         };
         for listener in ["--receiver-listen", "--dashboard-listen"] {
             command.args([listener, "127.0.0.1:0"]);

@@ -65,7 +65,8 @@ fn log_of(database: &Path) -> PathBuf {
     name.into()
 }
 
-fn resident(pid: u32) -> u64 {
+/// Returns the memory that a process has now, in bytes.
+pub(crate) fn resident(pid: u32) -> u64 {
     field(&format!("/proc/{pid}/status"), "VmRSS:") * 1024
 }
 

@@ -1,0 +1,96 @@
+//! `cargo bench --bench ingest`: how many pushes the real server acknowledges, and how fast.
+//!
+//! ```text
+//! cargo bench --bench ingest                                  closed loop, 1 16 64 256 connections,
+//!                                                             beside what it is measured against
+//! cargo bench --bench ingest -- --rate 1000                   open loop
+//! cargo bench --bench ingest -- --rate 1000 --viewers 200     the same without and with readers,
+//!     --exports 2 --database demo.db                          in turns
+//! ```
+//!
+//! All is signed and distinct, and the server checks everything it always checks. The load
+//! generator shares the machine with it: compare what stands in one run, and nothing else.
+
+#![expect(clippy::print_stdout, reason = "what a benchmark is for")]
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::bare::http;
+use crate::load::server::{CertificateHost, Server};
+
+#[path = "../bare/mod.rs"]
+mod bare;
+#[path = "../load/mod.rs"]
+mod load;
+
+mod closed;
+mod open;
+mod row;
+
+#[derive(Parser)]
+struct Options {
+    /// Connections of the closed loop
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
+    connections: Vec<usize>,
+    /// Pushes a second of the open loop
+    #[arg(long)]
+    rate: Option<u32>,
+    /// How long each row takes
+    #[arg(long, default_value_t = 3)]
+    seconds: u32,
+    /// How often everything is measured, in turns
+    #[arg(long, default_value_t = 3)]
+    repeat: usize,
+    /// Pushes that the bare loop writes
+    #[arg(long, default_value_t = 16_384)]
+    rows_of: usize,
+    /// Open pages that follow /live, in the open loop
+    #[arg(long, default_value_t = 0)]
+    viewers: usize,
+    /// Each of them reads the overview again after an event
+    #[arg(long)]
+    viewers_read: bool,
+    /// Downloads at once, over and over, in the open loop
+    #[arg(long, default_value_t = 0)]
+    exports: usize,
+    /// What is downloaded
+    #[arg(long, default_value = "/jobs.csv")]
+    export: String,
+    /// For the open loop a database made by `mpsink demo --into`, which grows by what is pushed; else
+    /// a new one
+    #[arg(long, requires = "rate")]
+    database: Option<PathBuf>,
+    /// Another build of the server, to compare with
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// Where the figures go as JSON as well
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Be the server that reads bodies and answers 204
+    #[arg(long, hide = true)]
+    bare_server: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    if options.bare_server {
+        return http::serve();
+    }
+    let certificates = CertificateHost::start()?;
+    match options.rate {
+        None => closed::measure(&options, &certificates),
+        Some(rate) => open::measure(&options, &certificates, rate),
+    }
+}
+
+impl Options {
+    fn start_server(&self, certificates: &CertificateHost) -> anyhow::Result<Server> {
+        let (program, database) = (self.server.as_deref(), self.database.as_deref());
+        Server::start(program, database, certificates)
+    }
+}

@@ -1,0 +1,87 @@
+//! The open loop: pushes are due at a given rate, without and with readers, in turns.
+
+use std::fs;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mpsink::clock::Clock;
+
+use crate::Options;
+use crate::load::drive::{Load, Supply};
+use crate::load::pushes::{self, Addressee};
+use crate::load::readers::Crowd;
+use crate::load::server::{CertificateHost, Server};
+use crate::row::{self, Row, Target};
+
+/// Pushes are due one by one on so many connections, like SMQ's.
+const CONNECTIONS: usize = 64;
+
+pub(crate) fn measure(
+    options: &Options,
+    certificates: &CertificateHost,
+    rate: u32,
+) -> anyhow::Result<()> {
+    let server = options.start_server(certificates)?;
+    let has_readers = options.viewers + options.exports > 0;
+    let mut rows = Vec::new();
+    row::print_head();
+    for _ in 0..options.repeat {
+        for is_read in [false, true] {
+            if is_read && !has_readers {
+                continue;
+            }
+            let crowd = is_read.then(|| Crowd {
+                viewers: options.viewers,
+                is_reading_again: options.viewers_read,
+                downloads: options.exports,
+                download: options.export.clone(),
+            });
+            let row = measure_row(&server, options, rate, crowd)?;
+            row.print();
+            rows.push(row);
+        }
+    }
+    if let Some(path) = &options.json {
+        fs::write(path, serde_json::to_string_pretty(&rows)?)?;
+    }
+    Ok(())
+}
+
+fn measure_row(
+    server: &Server,
+    options: &Options,
+    rate: u32,
+    crowd: Option<Crowd>,
+) -> anyhow::Result<Row> {
+    let now = Clock::system().now();
+    let to = Addressee {
+        target: &server.target,
+        signer: &server.signer,
+    };
+    let number = u64::from(rate) * u64::from(options.seconds);
+    let seed = now.0.unsigned_abs();
+    let requests = pushes::prepare(&to, usize::try_from(number)?, seed, now)?;
+    let target = Target {
+        what: if crowd.is_some() {
+            "with readers"
+        } else {
+            "alone"
+        }
+        .to_owned(),
+        address: server.receiver,
+        pid: server.pid(),
+        database: &server.database,
+        crowd: crowd.map(|crowd| (server.dashboard, crowd)),
+    };
+    let load = Load {
+        connections: CONNECTIONS,
+        rate: Some(rate),
+        lasts: Duration::from_secs(options.seconds.into()),
+        stop: Arc::default(),
+    };
+    let mut row = Row::measure(target, Supply::new(Rc::new(requests)), &load)?;
+    // As many were prepared as are due.
+    row.had_enough = true;
+    Ok(row)
+}
