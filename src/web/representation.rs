@@ -88,9 +88,6 @@ pub async fn represent(
 /// who follows the link to a download, looks at what is made for machines, or tries a list in a
 /// format that there is not, gets a page.
 pub fn is_for_program(path: &str, headers: &HeaderMap) -> bool {
-    if path.ends_with(".json") {
-        return true;
-    }
     let (folder, last) = path.rsplit_once('/').unwrap_or_default();
     let (name, _) = last.split_once('.').unwrap_or_default();
     let is_list = folder.is_empty() && Table::from_word(name).is_some();
@@ -99,6 +96,9 @@ pub fn is_for_program(path: &str, headers: &HeaderMap) -> bool {
         last.strip_suffix(*ending)
             .is_some_and(|it| it.ends_with('.'))
     };
+    if has_ending(&"json") {
+        return true;
+    }
     let is_file = is_list || ENDINGS.iter().chain(&["http"]).any(has_ending);
     let is_no_page = is_file || FOR_MACHINES.contains(&path);
     is_no_page && !text_of(headers, header::ACCEPT).contains("text/html")

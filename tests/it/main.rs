@@ -80,6 +80,7 @@ mod manager;
 mod metrics;
 #[cfg(test)]
 mod mixed_load;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod nginx;

@@ -72,7 +72,7 @@ fn app_with_all(config: &str) -> TestApp {
     content.topic_owner = "999".to_owned();
     assert_eq!(app.send(&app.signed(&content)).status, 403);
     let mut refused = app.signed(&app.content(Format::Json, b"x"));
-    refused.body = b"y".to_vec();
+    refused.body = Some(b"y".to_vec());
     refused.headers.set("x-mns-message-id", "other");
     assert_eq!(app.send(&refused).status, 403);
     app

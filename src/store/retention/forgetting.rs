@@ -183,16 +183,16 @@ impl Forget {
         let Known { stays, gathering } = known;
         let begun = gathering.take();
         let mut why = None;
-        let mut now = match begun.filter(|it| it.may_go_on_for(reached, self.rereads)) {
-            Some(begun) => begun,
-            None => {
-                let mut new = Gathering::begin(reached, self.rereads);
-                match entity {
-                    Some(entity) => why = new.add_entity(tx, &self.age, stays, entity)?,
-                    None => new.add_delivery(reached.id),
-                }
-                new
+        let begun = begun.filter(|it| it.may_go_on_for(reached, self.rereads));
+        let mut now = if let Some(begun) = begun {
+            begun
+        } else {
+            let mut new = Gathering::begin(reached, self.rereads);
+            match entity {
+                Some(entity) => why = new.add_entity(tx, &self.age, stays, entity)?,
+                None => new.add_delivery(reached.id),
             }
+            new
         };
         let gathered = match why {
             Some(why) => Gathered::Stays(why),
