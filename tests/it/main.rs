@@ -94,6 +94,8 @@ mod samples;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod starting;
+#[cfg(test)]
 mod supply_chain;
 #[cfg(test)]
 mod tidy;
