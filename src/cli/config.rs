@@ -39,6 +39,8 @@ enum What {
     Check(Box<Serve>),
     /// Print the configuration as it counts, with where each value comes from; secrets are hidden.
     Print(Box<Serve>),
+    /// Print the endpoint to register, with its secret path, of the server that runs on the database.
+    Endpoint(Box<Serve>),
     /// Hash a password, read from the terminal or from standard input, for `dashboard.users`.
     HashPassword(HashPassword),
     /// Make a token for a script, and what `dashboard.tokens` keeps of it.
@@ -58,6 +60,7 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
             say(config::printed(serve.flags())?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
+        What::Endpoint(serve) => print_endpoint(serve),
         What::HashPassword(command) => print_hash(command),
         What::NewToken => print_new_token(),
     }
@@ -187,6 +190,23 @@ fn counted(count: usize, word: &str) -> String {
         1 => format!("1 {word}"),
         count => format!("{count} {word}s"),
     }
+}
+
+/// Prints nothing else, so that a script can take it. The path may be known to the server alone, which
+/// says it in the lock file, to whoever could read the database as well.
+fn print_endpoint(serve: &Serve) -> anyhow::Result<ExitCode> {
+    let config = Config::load(serve.flags())?;
+    let database = config.database.display();
+    let Some(running) = lock::running(&config.database) else {
+        bail!("no server is running on {database}; start it, or name another database");
+    };
+    let path_at = running.endpoint.match_indices('/').nth(2);
+    let path = path_at.and_then(|(at, _)| running.endpoint.get(at..));
+    say(&match (&config.public_url, path) {
+        (Some(url), Some(path)) => format!("{url}{path}"),
+        (None, _) | (_, None) => running.endpoint.clone(),
+    });
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_hash(command: &HashPassword) -> anyhow::Result<ExitCode> {

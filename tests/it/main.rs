@@ -12,6 +12,8 @@ mod access;
 #[cfg(test)]
 mod activation;
 #[cfg(test)]
+mod announcing;
+#[cfg(test)]
 mod app;
 #[cfg(test)]
 mod backup;
