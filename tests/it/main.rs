@@ -82,6 +82,8 @@ mod pages;
 #[cfg(test)]
 mod pipes;
 #[cfg(test)]
+mod probing;
+#[cfg(test)]
 mod prune;
 #[cfg(test)]
 mod rebuild;
