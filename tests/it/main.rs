@@ -72,6 +72,8 @@ mod manager;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod metrics_under_way;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod odd_messages;
