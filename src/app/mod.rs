@@ -6,7 +6,7 @@
 //! what is in its inbox, the log is checkpointed. A second Ctrl-C leaves at once; what was acknowledged is on disk anyway.
 //!
 //! `sockets.rs` takes ports that are open already, `manager.rs` tells a service manager how we are;
-//! `demo.rs`, `rebuild.rs`, `import.rs` and `prune.rs` work on a database without any server; `living.rs` serves a made-up
+//! `demo.rs`, `rebuild.rs`, `import.rs` and `prune.rs` work on a database without any server (`alone.rs`); `living.rs` serves a made-up
 //! platform.
 
 use std::net::SocketAddr;
@@ -55,6 +55,7 @@ pub mod rebuild;
 pub mod scratch;
 pub mod sockets;
 
+mod alone;
 mod ending;
 mod manager;
 mod quiet;

@@ -42,11 +42,7 @@ pub(super) fn open_store(
 pub(super) fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> StoreOptions {
     StoreOptions {
         path: config.database.clone(),
-        purpose: if config.is_try {
-            Purpose::Try
-        } else {
-            Purpose::Record
-        },
+        purpose: purpose(config),
         inbox_commands_max: bounds.inbox_commands,
         inbox_bytes_max: bounds.inbox_bytes,
         held_bytes_max: bounds.held_bytes,
@@ -56,6 +52,15 @@ pub(super) fn store_options(config: &Config, clock: &Clock, bounds: Bounds) -> S
         clock: clock.clone(),
         metrics: Metrics::new(),
         free_disk: bounds.free_disk,
+    }
+}
+
+/// Returns what the database is for.
+pub fn purpose(config: &Config) -> Purpose {
+    if config.is_try {
+        Purpose::Try
+    } else {
+        Purpose::Record
     }
 }
 

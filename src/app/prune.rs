@@ -5,17 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::runtime::Builder;
 use tokio::time::sleep;
 
-use crate::app::bounds::Bounds;
-use crate::app::options::store_options;
+use crate::app::alone;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::ingest::prune::{Prune, PruneOrder, PruneProgress, PruneReport};
-use crate::store::Store;
-use crate::store::restore::require_there;
 use crate::store::retention::kept::Retention;
 
 /// When the server takes away what is old.
@@ -49,7 +45,7 @@ pub(super) async fn keep_pruning(ingest: Arc<Ingest>, retention: Retention, time
         let prune = ingest.begin_prune().await;
         match prune.run(order, |_| ControlFlow::Continue(())).await {
             Ok(PruneReport { taken, .. }) if taken.emptied == 0 && taken.deliveries == 0 => {}
-            Ok(report) => tracing::info!(?report, "what was too old has been taken away"),
+            Ok(report) => report.log(),
             Err(error) => {
                 let error = anyhow::Error::new(error);
                 tracing::warn!("what is too old could not be taken away: {error:#}");
@@ -65,17 +61,13 @@ pub fn run(
     order: PruneOrder,
     mut progress: impl FnMut(&PruneProgress),
 ) -> anyhow::Result<PruneReport> {
-    let database = config.database.display();
-    require_there(&config.database)?;
     let clock = Clock::system();
-    let (store, _) = Store::open(store_options(config, &clock, Bounds::default()))
-        .with_context(|| format!("cannot open the database {database}"))?;
-    let runtime = Builder::new_current_thread().enable_time().build()?;
+    let store = alone::open(config, &clock)?;
     let prune = Prune::alone(store.clone(), clock).run(order, |done| {
         progress(done);
         ControlFlow::Continue(())
     });
-    let report = runtime.block_on(prune);
-    store.close();
+    let report = alone::finish(&store, prune)?;
+    let database = config.database.display();
     report.with_context(|| format!("cannot prune {database} to the end; run it again"))
 }

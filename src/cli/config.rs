@@ -3,7 +3,7 @@
 //! A password is read from the terminal without showing it, or from standard input; never from an
 //! argument, which every process on the machine could read.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -12,12 +12,14 @@ use std::process::ExitCode;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 
-use crate::app::options::public_prefix;
+use crate::app::options::{public_prefix, purpose};
 use crate::cli::serve::Serve;
 use crate::cli::{note, say};
 use crate::config::{self, Config};
+use crate::push::{Signer, test_key_path};
+use crate::signature::TEST_CERTIFICATE_URL;
+use crate::store::foresee::{Foreseen, foresee};
 use crate::store::lock;
-use crate::store::restore::require_ended;
 use crate::web::access::tokens::NewToken;
 use crate::web::access::users::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 use crate::web::access::users::{User, hash_password};
@@ -37,6 +39,8 @@ enum What {
     Check(Box<Serve>),
     /// Print the configuration as it counts, with where each value comes from; secrets are hidden.
     Print(Box<Serve>),
+    /// Print the endpoint to register, with its secret path, of the server that runs on the database.
+    Endpoint(Box<Serve>),
     /// Hash a password, read from the terminal or from standard input, for `dashboard.users`.
     HashPassword(HashPassword),
     /// Make a token for a script, and what `dashboard.tokens` keeps of it.
@@ -56,6 +60,7 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
             say(config::printed(serve.flags())?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
+        What::Endpoint(serve) => print_endpoint(serve),
         What::HashPassword(command) => print_hash(command),
         What::NewToken => print_new_token(),
     }
@@ -65,9 +70,13 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
 fn check(serve: &Serve) -> anyhow::Result<ExitCode> {
     let config = Config::load(serve.flags())?;
     let mut problems = Vec::new();
-    if let Err(error) = check_database(&config.database) {
-        problems.push(error);
-    }
+    let database = match check_database(&config) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            problems.push(error);
+            None
+        }
+    };
     let running = lock::running(&config.database);
     if running.is_none() {
         for (key, address) in listens(&config) {
@@ -95,8 +104,12 @@ fn check(serve: &Serve) -> anyhow::Result<ExitCode> {
         readers(&config)
     ));
     say(&format!(
-        "database:  {}",
-        absolute(&config.database).display()
+        "database:  {}{}",
+        absolute(&config.database).display(),
+        match database {
+            Some(Foreseen::New) => ", which is not there yet and will be made",
+            Some(Foreseen::Ours) | None => "",
+        }
     ));
     if let Some(running) = running {
         say(&format!(
@@ -123,9 +136,9 @@ fn check_listen(key: &str, address: SocketAddr) -> anyhow::Result<()> {
     })
 }
 
-/// Tells whether the database can be opened, or made.
-fn check_database(path: &Path) -> anyhow::Result<()> {
-    let path = absolute(path);
+/// Returns what a server would open. Changes nothing.
+fn check_database(config: &Config) -> anyhow::Result<Foreseen> {
+    let path = absolute(&config.database);
     let folder = path.parent().unwrap_or(Path::new("/"));
     let in_folder = fs::metadata(folder);
     let in_folder = in_folder.with_context(|| {
@@ -133,20 +146,17 @@ fn check_database(path: &Path) -> anyhow::Result<()> {
         format!("cannot find the folder {folder}; make it, or give `database` another one")
     })?;
     ensure!(in_folder.is_dir(), "{} is no folder", folder.display());
-    if fs::exists(&path)? {
-        ensure!(path.is_file(), "{} is no file", path.display());
-        // SQLite is not at work in this process, so closing the file drops none of its locks.
-        let opened = OpenOptions::new().read(true).write(true).open(&path);
-        let _ = opened.with_context(|| format!("cannot write {}", path.display()))?;
-    } else {
-        require_ended(&path)?;
+    ensure!(
+        !path.exists() || path.is_file(),
+        "{} is no file; give `database` the path of one",
+        path.display()
+    );
+    let found = foresee(&path, purpose(config))?;
+    let key_path = test_key_path(&path);
+    if config.is_try && key_path.exists() {
+        Signer::from_test_key(&key_path, TEST_CERTIFICATE_URL)?;
     }
-    // The log, the lock and a new database are files beside it. Only making one tells whether that
-    // can be done.
-    let probe = folder.join(format!(".mpsink-check-{}", std::process::id()));
-    let made = OpenOptions::new().write(true).create_new(true).open(&probe);
-    made.with_context(|| format!("cannot make files in {}", folder.display()))?;
-    fs::remove_file(&probe).with_context(|| format!("cannot remove {}", probe.display()))
+    Ok(found)
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -180,6 +190,23 @@ fn counted(count: usize, word: &str) -> String {
         1 => format!("1 {word}"),
         count => format!("{count} {word}s"),
     }
+}
+
+/// Prints nothing else, so that a script can take it. The path may be known to the server alone, which
+/// says it in the lock file, to whoever could read the database as well.
+fn print_endpoint(serve: &Serve) -> anyhow::Result<ExitCode> {
+    let config = Config::load(serve.flags())?;
+    let database = config.database.display();
+    let Some(running) = lock::running(&config.database) else {
+        bail!("no server is running on {database}; start it, or name another database");
+    };
+    let path_at = running.endpoint.match_indices('/').nth(2);
+    let path = path_at.and_then(|(at, _)| running.endpoint.get(at..));
+    say(&match (&config.public_url, path) {
+        (Some(url), Some(path)) => format!("{url}{path}"),
+        (None, _) | (_, None) => running.endpoint.clone(),
+    });
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_hash(command: &HashPassword) -> anyhow::Result<ExitCode> {

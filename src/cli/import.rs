@@ -9,11 +9,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::app;
-use crate::cli::told::{Named, Shown, ask, percent};
+use crate::cli::told::{Named, Shown, ask, percent, server};
 use crate::cli::{Common, say};
 use crate::config::{Config, Flags};
 use crate::ingest::import::{ImportProgress, ImportReport};
-use crate::store::lock;
 use crate::web::lists::encoded;
 
 const IMPORT: Named = Named {
@@ -47,7 +46,7 @@ pub(super) fn run(command: &Import) -> anyhow::Result<ExitCode> {
     let progress = |progress: &ImportProgress| {
         shown.update(|| percent("deliveries imported", progress.done, progress.last));
     };
-    let report = match lock::running(&config.database) {
+    let report = match server(&config)? {
         Some(running) => ask(&running, &address(&other)?, IMPORT, progress),
         None => app::import::run(&config, other, progress),
     };

@@ -6,19 +6,25 @@
 //!
 //! A line is one event and one line, whatever is in it: what would end a line early is written as an
 //! escape, so that nobody can forge a line.
+//!
+//! What comes to a port and is no HTTP is an error to the HTTP server, a line each. Anybody can send it,
+//! so it is told calmly and once a minute at most ([`Misread`]).
 
+use std::fmt::Debug;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{mem, thread};
 
 use anyhow::Context;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
@@ -30,6 +36,12 @@ const LINES_MAX: usize = 4_096;
 
 /// How long the end waits for the lines that are left. If nobody reads them, they are lost.
 const END_WITHIN: Duration = Duration::from_secs(1);
+
+/// Between two lines about what was no HTTP.
+const MISREAD_EVERY: Duration = Duration::from_secs(60);
+
+/// How the HTTP server begins its line about it.
+const MISREAD_SIGN: &str = "stream error: request parse error";
 
 /// The thread that writes; dropping it writes what is left.
 pub(super) struct Logging {
@@ -46,7 +58,7 @@ pub(super) fn start(options: LogOptions) -> anyhow::Result<Logging> {
         .with_target("actix", level.min(LogLevel::Warn.filter()))
         .with_target("actix_server", level.min(LogLevel::Warn.filter()));
     let lines = logging.lines.clone();
-    let registry = tracing_subscriber::registry();
+    let registry = tracing_subscriber::registry().with(lines.clone().with_filter(levels.clone()));
     match options.format {
         LogFormat::Text => {
             let is_terminal = io::stderr().is_terminal();
@@ -90,8 +102,16 @@ impl Logging {
         thread::Builder::new()
             .name("log-writer".to_owned())
             .spawn(move || {
+                let mut misread = Misread::default();
                 for message in waiting {
-                    let Message::Line(line) = message else { break };
+                    let line = match message {
+                        Message::Line(line) => line,
+                        Message::Misread => {
+                            misread.tell(Instant::now());
+                            continue;
+                        }
+                        Message::End => break,
+                    };
                     // Nobody is left to be told that a line could not be written.
                     let _ = out.write_all(&line);
                     let lost = lost.swap(0, Ordering::Relaxed);
@@ -120,7 +140,39 @@ impl Drop for Logging {
 
 enum Message {
     Line(Vec<u8>),
+    /// Something came that is no HTTP.
+    Misread,
     End,
+}
+
+/// What came that is no HTTP, since it was told last.
+#[derive(Default)]
+struct Misread {
+    times: u64,
+    told_at: Option<Instant>,
+}
+
+impl Misread {
+    /// Counts one, and returns how many there were if it is time to tell.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.times += 1;
+        let is_early = |told_at: Instant| now.duration_since(told_at) < MISREAD_EVERY;
+        if self.told_at.is_some_and(is_early) {
+            return None;
+        }
+        self.told_at = Some(now);
+        Some(mem::take(&mut self.times))
+    }
+
+    fn tell(&mut self, now: Instant) {
+        if let Some(times) = self.count(now) {
+            tracing::info!(
+                times,
+                "what came to a port was no HTTP, and was answered 400: mostly TLS, which the proxy in \
+                 front has to take off, or somebody who tries ports"
+            );
+        }
+    }
 }
 
 /// Takes lines, each in one piece.
@@ -128,6 +180,36 @@ enum Message {
 struct Lines {
     sender: SyncSender<Message>,
     lost: Arc<AtomicU64>,
+}
+
+/// Keeps the HTTP server's own line about what is no HTTP from everybody, and has it told calmly.
+impl<S: Subscriber> Layer<S> for Lines {
+    fn event_enabled(&self, event: &Event<'_>, _: LayerContext<'_, S>) -> bool {
+        if !event.metadata().target().starts_with("actix_http") {
+            return true;
+        }
+        let mut sign = Sign::default();
+        event.record(&mut sign);
+        if sign.is_misread {
+            // If there is no room, others are told of.
+            let _ = self.sender.try_send(Message::Misread);
+        }
+        !sign.is_misread
+    }
+}
+
+/// Looks for [`MISREAD_SIGN`].
+#[derive(Default)]
+struct Sign {
+    is_misread: bool,
+}
+
+impl Visit for Sign {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.is_misread = format!("{value:?}").starts_with(MISREAD_SIGN);
+        }
+    }
 }
 
 impl<'a> MakeWriter<'a> for Lines {
@@ -201,6 +283,14 @@ mod tests {
         let event = b"a push\nINFO forged\r\nINFO again\n";
         assert_eq!(one_line(event), b"a push\\nINFO forged\\r\\nINFO again\n");
         assert_eq!(one_line(b""), b"\n");
+    }
+
+    #[test]
+    fn what_is_no_http_is_told_once_a_minute_with_how_often_it_came() {
+        let mut misread = Misread::default();
+        let noon = Instant::now();
+        let told = [0, 1, 59, 60, 61, 200].map(|s| misread.count(noon + Duration::from_secs(s)));
+        assert_eq!(told, [Some(1), None, None, Some(3), None, Some(2)]);
     }
 
     #[test]

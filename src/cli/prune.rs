@@ -8,11 +8,10 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::app;
-use crate::cli::told::{Named, Shown, ask};
+use crate::cli::told::{Named, Shown, ask, server};
 use crate::cli::{Common, say};
 use crate::config::{Config, Flags};
 use crate::ingest::prune::{PruneOrder, PruneProgress, PruneReport};
-use crate::store::lock;
 use crate::store::retention::kept::{HISTORY_MS_MIN, Kept, MESSAGES_MS_MIN, Retention};
 
 const PRUNE: Named = Named {
@@ -65,7 +64,7 @@ pub(super) fn run(command: &Prune) -> anyhow::Result<ExitCode> {
         dry_run: command.dry_run,
         is_by_itself: false,
     };
-    let report = match lock::running(&config.database) {
+    let report = match server(&config)? {
         Some(running) => ask(&running, &address(command), PRUNE, progress),
         None => app::prune::run(&config, order, progress),
     };

@@ -128,11 +128,11 @@ pub(super) fn run(command: &Push) -> anyhow::Result<ExitCode> {
             print(&push, number > 0)?;
             continue;
         }
-        let (status, answer) = send(&agent, &endpoint, &push)?;
-        let (is_as_expected, meaning) = judge(&endpoint, status, &answer);
+        let answer = send(&agent, &endpoint, &push)?;
+        let (is_as_expected, meaning) = judge(endpoint.is_ours, &answer);
         all_taken &= is_as_expected;
         if command.count <= 10 || !is_as_expected {
-            say(&format!("{status} {message_id} {meaning}"));
+            say(&format!("{} {message_id} {meaning}", answer.status));
         }
         if !is_as_expected && command.count > 1 {
             bail!("stopped after {} of {} pushes", number + 1, command.count);
@@ -248,54 +248,148 @@ fn print(push: &Capture, is_behind_another: bool) -> anyhow::Result<()> {
     output.finish()
 }
 
-fn send(agent: &ureq::Agent, endpoint: &Endpoint, push: &Capture) -> anyhow::Result<(u16, String)> {
+/// What came back.
+struct Answer {
+    status: u16,
+    /// It is HTML or JSON: the receiver has neither.
+    is_page: bool,
+    text: String,
+}
+
+fn send(agent: &ureq::Agent, endpoint: &Endpoint, push: &Capture) -> anyhow::Result<Answer> {
     let url = format!("{}{}", endpoint.origin, endpoint.target);
     let mut request = agent.post(&url);
     for (name, value) in push.headers.iter() {
         request = request.header(name, value);
     }
     let body = push.body.as_deref().unwrap_or_default();
-    let mut response = request
-        .send(body)
-        .with_context(|| format!("cannot reach {url}"))?;
-    let status = response.status().as_u16();
-    let answer = response.body_mut().read_to_string().unwrap_or_default();
-    Ok((status, answer))
+    let mut response = request.send(body).map_err(|error| {
+        let cannot = match way(&error.to_string()) {
+            Some(what_to_do) => format!("cannot reach {url}: {what_to_do}"),
+            None => format!("cannot reach {url}"),
+        };
+        anyhow::Error::new(error).context(cannot)
+    })?;
+    let kind = response.headers().get("content-type");
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_page = kind.starts_with("text/html") || kind.contains("json");
+    Ok(Answer {
+        status: response.status().as_u16(),
+        is_page,
+        text: response.body_mut().read_to_string().unwrap_or_default(),
+    })
+}
+
+/// Returns what a person can do about a connection that did not come about, by what the TLS library and
+/// the system say: SMQ meets the same.
+fn way(error: &str) -> Option<&'static str> {
+    let ways = [
+        (
+            "InvalidContentType",
+            "no TLS is spoken there; the proxy does that, so name the proxy's address, or http:// for \
+             mpsink's own",
+        ),
+        (
+            "UnknownIssuer",
+            "the server's certificate is from no authority that is known here; SMQ may not take it \
+             either, so let the proxy have one from a public authority, with its chain",
+        ),
+        (
+            "certificate expired",
+            "the server's certificate has expired; let the proxy renew it",
+        ),
+        (
+            "certificate not valid for name",
+            "the server's certificate is for another name; look at the proxy's configuration for this \
+             one",
+        ),
+        (
+            "invalid peer certificate",
+            "the server's certificate is not as public authorities make them; SMQ may not take it \
+             either",
+        ),
+        ("Connection refused", "nothing listens there"),
+        (
+            "lookup address",
+            "the name leads to no address; look at its DNS entry",
+        ),
+        (
+            "timeout",
+            "nothing answers there; look whether a firewall is in between",
+        ),
+    ];
+    let found = ways.iter().find(|(sign, _)| error.contains(sign));
+    found.map(|(_, way)| *way)
 }
 
 /// Returns whether the answer is what it should be, and what it means.
-fn judge(endpoint: &Endpoint, status: u16, answer: &str) -> (bool, String) {
-    let answer = answer.trim();
+fn judge(is_ours: bool, answer: &Answer) -> (bool, String) {
+    let text = answer.text.trim();
     let not_allowed = RefusalReason::CertificateUrlNotAllowed.sentence();
-    if status == 204 && endpoint.is_ours {
-        return (true, "taken".to_owned());
-    }
-    match status {
-        204 => (true, "taken: a server in test mode answers at this address".to_owned()),
-        403 if answer == not_allowed && !endpoint.is_ours => (
+    let (is_as_expected, meaning) = match answer.status {
+        204 if is_ours => (true, "taken"),
+        204 => (true, "taken: a server in test mode answers at this address"),
+        403 if text == not_allowed && !is_ours => (
             true,
             "path, proxy and TLS are right: mpsink answers there; the test key is not trusted, \
-             as it should be"
-                .to_owned(),
+             as it should be",
+        ),
+        300..=399 => (
+            false,
+            "something in front redirects; SMQ may count that as taken, and the message is lost",
+        ),
+        // A page of the proxy's own.
+        502..=504 if answer.is_page => (
+            false,
+            "a proxy answers and does not reach mpsink; look whether it runs, and where the proxy \
+             sends this path",
+        ),
+        _ if answer.is_page => (
+            false,
+            "a page, so it is not mpsink's receiver that answers: this is the dashboard's address, or \
+             something else's; take the endpoint from the dashboard's page Connect",
         ),
         404 => (
             false,
             "there is no source at this path; compare it with the endpoint on the dashboard: every \
-             byte counts, also a slash at the end"
-                .to_owned(),
+             byte counts, also a slash at the end",
         ),
-        300..=399 => (
-            false,
-            "something in front redirects; SMQ may count that as taken, and the message is lost"
-                .to_owned(),
-        ),
-        _ => (false, format!("not as expected: {answer}")),
-    }
+        _ => return (false, format!("not as expected: {text}")),
+    };
+    (is_as_expected, meaning.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_answer_is_told_by_what_it_means_for_smq() {
+        let not_allowed = RefusalReason::CertificateUrlNotAllowed.sentence();
+        let page = "<!doctype html><title>Log in</title>";
+        for (is_ours, status, is_page, text, is_right, says) in [
+            (true, 204, false, "", true, "taken"),
+            (false, 204, false, "", true, "in test mode"),
+            (false, 403, false, not_allowed, true, "TLS are right"),
+            (true, 403, false, not_allowed, false, not_allowed),
+            (false, 404, false, "No.", false, "no source at this path"),
+            (false, 307, true, page, false, "redirects"),
+            (false, 502, true, page, false, "a proxy answers"),
+            (false, 401, true, page, false, "the dashboard's address"),
+            (false, 404, true, page, false, "the dashboard's address"),
+            (false, 503, false, "Full.", false, "not as expected: Full."),
+        ] {
+            let answer = Answer {
+                status,
+                is_page,
+                text: text.to_owned(),
+            };
+            let (found, meaning) = judge(is_ours, &answer);
+            assert_eq!(found, is_right, "{status} {text}");
+            assert!(meaning.contains(says), "{status} {text}: {meaning}");
+            assert!(!meaning.contains("doctype"), "{meaning}");
+        }
+    }
 
     #[test]
     fn each_of_several_pushes_of_a_sample_is_a_job_of_its_own() {

@@ -7,11 +7,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::app;
-use crate::cli::told::{Named, Shown, ask, percent};
+use crate::cli::told::{Named, Shown, ask, percent, server};
 use crate::cli::{Common, say};
 use crate::config::{Config, Flags};
 use crate::ingest::rebuild::{Difference, Progress, RebuildReport, Step};
-use crate::store::lock;
 
 const REBUILD: Named = Named {
     noun: "rebuild",
@@ -37,7 +36,7 @@ pub(super) fn run(command: &Rebuild) -> anyhow::Result<ExitCode> {
     })?;
     let mut shown = Shown::new();
     let progress = |progress: &Progress| show(&mut shown, progress);
-    let report = match lock::running(&config.database) {
+    let report = match server(&config)? {
         Some(running) => ask(&running, address(command.dry_run), REBUILD, progress),
         None => app::rebuild::run(&config, command.dry_run, progress),
     };

@@ -7,12 +7,12 @@ use std::time::Instant;
 use anyhow::bail;
 use clap::Args;
 
+use crate::app::options::purpose;
 use crate::cli::backup::{Shown, seconds, size};
 use crate::cli::{Common, say};
 use crate::clock::Clock;
 use crate::config::{Config, Flags};
 use crate::store::errors::OpenError;
-use crate::store::options::Purpose;
 use crate::store::restore::{Restored, require_there, restore};
 
 #[derive(Args)]
@@ -35,11 +35,6 @@ pub(super) fn run(command: &Restore) -> anyhow::Result<ExitCode> {
         is_try: command.is_try,
         ..command.common.flags()
     })?;
-    let purpose = if command.is_try {
-        Purpose::Try
-    } else {
-        Purpose::Record
-    };
     if !command.is_new
         && let Err(OpenError::Missing { path }) = require_there(&config.database)
     {
@@ -52,9 +47,15 @@ pub(super) fn run(command: &Restore) -> anyhow::Result<ExitCode> {
     let started_at = Instant::now();
     let mut shown = Shown::new();
     let now = Clock::system().now();
-    let restored = restore(&config.database, &command.file, purpose, now, |step| {
-        shown.update(step);
-    });
+    let restored = restore(
+        &config.database,
+        &command.file,
+        purpose(&config),
+        now,
+        |step| {
+            shown.update(step);
+        },
+    );
     shown.clear();
     let restored = restored?;
     let (file, database) = (command.file.display(), restored.database.display());

@@ -1,5 +1,6 @@
 //! `mpsink serve`: the receiver and the dashboard.
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -47,8 +48,8 @@ pub(super) fn run(command: &Serve) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Says what was started. The secret path is shown in full only when it was just made: later
-/// starts are logged by process managers, and the dashboard shows it.
+/// Says what was started. The secret path is shown in full only when it was just made and a person
+/// reads along: what goes into a pipe ends in the log of a process manager, which others read.
 fn announce(config: &Config, facts: &Facts) {
     let database = facts.database.display();
     if facts.database_is_new {
@@ -58,10 +59,14 @@ fn announce(config: &Config, facts: &Facts) {
     if config.is_try {
         say("TEST: this server trusts the test key and records test pushes only.");
     }
-    let endpoint = if facts.database_is_new || config.is_try {
+    let is_read_by_a_person = facts.database_is_new && io::stdout().is_terminal();
+    let endpoint = if is_read_by_a_person || config.is_try {
         facts.endpoint.clone()
     } else {
-        format!("{} (in full on the dashboard)", facts.masked_endpoint)
+        format!(
+            "{} (in full: `mpsink config endpoint`, or Connect on the dashboard)",
+            facts.masked_endpoint
+        )
     };
     say(&format!("endpoint to register: {endpoint}"));
     if config.public_url.is_none() && !config.is_try {

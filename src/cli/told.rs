@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
 
+use crate::app::options::purpose;
 use crate::cli::http_agent_with;
-use crate::store::lock::Running;
+use crate::config::Config;
+use crate::store::foresee::foresee;
+use crate::store::lock::{self, Running};
 use crate::web::told::Line;
 
 /// Between two looks of the progress: as often as an eye can follow.
@@ -25,6 +28,16 @@ pub(super) struct Named {
     pub(super) noun: &'static str,
     /// `rebuilt`
     pub(super) done: &'static str,
+}
+
+/// Returns the server that does the work; `None` if this process has to. One that runs on a database for
+/// another purpose is none: `--try` has to stand where it is one of test pushes, and nowhere else.
+pub(super) fn server(config: &Config) -> anyhow::Result<Option<Running>> {
+    let running = lock::running(&config.database);
+    if running.is_some() {
+        foresee(&config.database, purpose(config))?;
+    }
+    Ok(running)
 }
 
 /// Has the server do what `path` says, and returns its report.

@@ -12,7 +12,8 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::app::options::public_prefix;
-use crate::cli::{Common, say};
+use crate::causes::chain;
+use crate::cli::{Common, note, say};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, TRY_DATABASE};
 use crate::notification::capture::{self, Capture};
@@ -139,7 +140,12 @@ fn find_certificate(
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(verifier.learn(&capture.headers));
+    if let Err(error) = runtime.block_on(verifier.learn(&capture.headers)) {
+        note(&format!(
+            "mpsink: {}; name a proxy in verify.proxy, or give the certificate with --certificate FILE",
+            chain(&error)
+        ));
+    }
     let certificate = verifier.certificate_for(&capture.headers);
     Ok((certificate, trusts_test_key))
 }

@@ -71,6 +71,21 @@ pub struct ImportReport {
     pub emptied: u64,
 }
 
+impl ImportReport {
+    /// Logs each number under its name.
+    pub fn log(&self) {
+        tracing::info!(
+            what = "import",
+            stored = self.stored,
+            known = self.known,
+            different = self.different,
+            forgotten = self.forgotten,
+            emptied = self.emptied,
+            "another sink's deliveries have been imported"
+        );
+    }
+}
+
 /// Why an import does not begin or did not come to its end. What it did until then stays, and it can be
 /// begun again.
 #[derive(Debug, Error)]

@@ -26,7 +26,7 @@ use crate::notification::source::{Source, SourceId};
 use crate::notification::{Admitted, Notification};
 use crate::signature::certificates::KnownCertificate;
 use crate::signature::explain::{Check, CheckName, Verdict};
-use crate::signature::head::CheckedHead;
+use crate::signature::head::{CheckedHead, names_test_key};
 use crate::signature::{Verification, Verified, Verifier};
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::records::RowId;
@@ -181,8 +181,8 @@ impl Ingest {
         }
     }
 
-    /// Notes a push that is not believed, aside and only if there is room. `body_bytes` is how long
-    /// its body was, as far as it was read.
+    /// Notes a push that is not believed, aside and only if there is room, unless it is a probe of
+    /// `mpsink push`. `body_bytes` is how long its body was, as far as it was read.
     pub fn refuse(
         &self,
         mut delivery: Delivery,
@@ -190,6 +190,11 @@ impl Ingest {
         reason: RefusalReason,
     ) -> Outcome {
         let (source, at) = (delivery.source, delivery.received_at);
+        if reason == RefusalReason::CertificateUrlNotAllowed && names_test_key(&delivery.headers) {
+            // `mpsink push --url` asks whether the way is open. That it gets nobody in says nothing
+            // of SMQ's pushes, and must not look as if one had been refused.
+            return Outcome::Refused { reason };
+        }
         let throttle = self.explanations.get(&(source, reason));
         if !throttle.is_some_and(Throttle::admits) {
             self.store.note_refusal(source, reason, at, None);

@@ -73,6 +73,30 @@ pub struct PruneReport {
     pub duration_ms: u64,
 }
 
+impl PruneReport {
+    /// Logs each number under its name.
+    pub fn log(&self) {
+        let told = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        tracing::info!(
+            what = "prune",
+            dry_run = self.dry_run,
+            messages_before = told(self.messages_before),
+            history_before = told(self.history_before),
+            emptied = self.taken.emptied,
+            deliveries = self.taken.deliveries,
+            events = self.taken.events,
+            jobs = self.taken.jobs,
+            runs = self.taken.runs,
+            activities = self.taken.activities,
+            too_large = self.taken.too_large,
+            bytes = self.taken.bytes,
+            oldest_at = told(self.oldest_at),
+            duration_ms = self.duration_ms,
+            "what was too old has been looked for"
+        );
+    }
+}
+
 /// Why a prune did not come to its end. What is gone by then is gone, and it can be begun again.
 #[derive(Debug, Error)]
 pub enum PruneError {

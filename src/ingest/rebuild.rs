@@ -121,6 +121,33 @@ pub enum RebuildError {
 }
 
 impl RebuildReport {
+    /// Logs each number under its name.
+    pub fn log(&self) {
+        tracing::info!(
+            what = "rebuild",
+            dry_run = self.dry_run,
+            reread = self.reread,
+            emptied = self.emptied,
+            deliveries_changed = self.deliveries_changed,
+            recognized = self.recognized,
+            unrecognized = self.unrecognized,
+            events_added = self.events.added,
+            events_changed = self.events.changed,
+            events_removed = self.events.removed,
+            events_moved = self.events_moved,
+            runs_added = self.runs.added,
+            runs_changed = self.runs.changed,
+            runs_removed = self.runs.removed,
+            jobs_added = self.jobs.added,
+            jobs_changed = self.jobs.changed,
+            jobs_removed = self.jobs.removed,
+            jobs_moved = self.jobs_moved,
+            sums_corrected = self.sums_corrected,
+            duration_ms = self.duration_ms,
+            "everything has been read and folded again"
+        );
+    }
+
     pub fn changes_nothing(&self) -> bool {
         let counts = [
             self.deliveries_changed,

@@ -140,6 +140,12 @@ pub(super) fn decode_url(value: &[u8]) -> Option<String> {
     String::from_utf8(LENIENT_BASE64.decode(value).ok()?).ok()
 }
 
+/// Tells whether the headers name the test key, as those of `mpsink push` do.
+pub fn names_test_key(headers: &Headers) -> bool {
+    let value = headers.first(CERTIFICATE_URL_HEADER);
+    value.and_then(decode_url).as_deref() == Some(TEST_CERTIFICATE_URL)
+}
+
 /// Returns the certificate that the headers name, if that is an allowed one.
 pub(super) fn named_in(
     headers: &Headers,

@@ -273,16 +273,16 @@ impl Verifier {
     }
 
     /// Fetches the certificate that a push names, if that is allowed and not known yet. A failure
-    /// is logged and changes nothing.
-    pub async fn learn(&self, headers: &Headers) {
+    /// changes nothing.
+    pub async fn learn(&self, headers: &Headers) -> Result<(), CertificateUnavailable> {
         let trusts_test_key = self.test_certificate.is_some();
         let named = head::named_in(headers, &self.certificate_urls, trusts_test_key);
         if let Some(NamedCertificate::At(url)) = named
             && self.certificates.known(&url).is_empty()
         {
-            // Whether it went well is in the log, and whoever asks next sees what is known.
-            let _ = self.certificates.fetch(&url).await;
+            self.certificates.fetch(&url).await?;
         }
+        Ok(())
     }
 
     /// Returns the certificate to check a push with: the one at the URL it names, as far as it is

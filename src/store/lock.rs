@@ -156,9 +156,19 @@ impl Lock {
 /// Returns how to reach the server that has `database` open; `None` if nobody holds the lock, or
 /// whoever does has not announced itself.
 pub fn running(database: &Path) -> Option<Running> {
+    held(database).and_then(|file| read_note(&file))
+}
+
+/// Tells whether any process has `database` open to write.
+pub(super) fn is_held(database: &Path) -> bool {
+    held(database).is_some()
+}
+
+/// Returns the lock file if somebody holds it.
+fn held(database: &Path) -> Option<File> {
     let file = File::open(lock_path(&real_path(database))).ok()?;
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => read_note(&file),
+        Err(TryLockError::WouldBlock) => Some(file),
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }

@@ -62,6 +62,7 @@ pub mod disk;
 pub mod errors;
 pub mod file_system;
 pub mod filters;
+pub mod foresee;
 pub mod import;
 pub mod integrity;
 pub mod lane_records;

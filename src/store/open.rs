@@ -153,7 +153,7 @@ fn check_readable(found: &Found, path: &Path) -> Result<Purpose, OpenError> {
     Ok(purpose)
 }
 
-fn unusable(path: &Path, source: rusqlite::Error) -> OpenError {
+pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> OpenError {
     let code = source.sqlite_error_code();
     let is_closed = matches!(
         code,
@@ -220,7 +220,7 @@ pub(super) fn schema_known() -> u64 {
 /// What a file says about itself before it is touched.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
-    is_empty: bool,
+    pub(super) is_empty: bool,
     application_id: i32,
     pub(super) schema: usize,
     purpose: Option<String>,
@@ -255,7 +255,7 @@ pub(super) fn look(conn: &Connection) -> rusqlite::Result<Found> {
     })
 }
 
-fn check(found: &Found, path: &Path, purpose: Purpose) -> Result<(), OpenError> {
+pub(super) fn check(found: &Found, path: &Path, purpose: Purpose) -> Result<(), OpenError> {
     let path = path.to_owned();
     if found.is_empty {
         return Ok(());

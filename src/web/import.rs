@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::ingest::import::ImportReport;
 use crate::web::error::PageError;
 use crate::web::guard::{Asker, may_change};
 use crate::web::lists::Given;
@@ -30,5 +31,7 @@ pub async fn import(
     let path = PathBuf::from(given.text("path"));
     let import = state.ingest.begin_import();
     let import = import.map_err(|_| PageError::RebuildUnderWay)?;
-    Ok(told("import", |tell| import.run(path, tell)))
+    Ok(told("import", ImportReport::log, |tell| {
+        import.run(path, tell)
+    }))
 }

@@ -5,7 +5,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::ingest::prune::PruneOrder;
+use crate::ingest::prune::{PruneOrder, PruneReport};
 use crate::store::retention::kept::{HISTORY_MS_MIN, Kept, MESSAGES_MS_MIN, Retention};
 use crate::web::error::PageError;
 use crate::web::guard::{Asker, may_change};
@@ -37,7 +37,7 @@ pub async fn prune(
         dry_run: is_dry_run(&given)?,
         is_by_itself: false,
     };
-    Ok(told("prune", move |tell| async move {
+    Ok(told("prune", PruneReport::log, move |tell| async move {
         let prune = state.ingest.begin_prune().await;
         prune.run(order, tell).await
     }))

@@ -4,6 +4,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::ingest::rebuild::RebuildReport;
 use crate::web::error::PageError;
 use crate::web::guard::{Asker, may_change};
 use crate::web::lists::{Choice, Expected, Given, QueryError};
@@ -30,7 +31,9 @@ pub async fn rebuild(
     let dry_run = is_dry_run(&given)?;
     let rebuild = state.ingest.begin_rebuild();
     let rebuild = rebuild.map_err(|_| PageError::RebuildUnderWay)?;
-    Ok(told("rebuild", |tell| rebuild.run(dry_run, tell)))
+    Ok(told("rebuild", RebuildReport::log, |tell| {
+        rebuild.run(dry_run, tell)
+    }))
 }
 
 /// Reads `dry_run`, which is not when it is left out.

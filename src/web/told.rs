@@ -6,7 +6,6 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::fmt::Debug;
 use std::ops::ControlFlow;
 
 use actix_web::web::Bytes;
@@ -35,11 +34,16 @@ pub enum Line<P, R> {
 /// What the work is to call behind each piece.
 pub(super) type Tell<P> = Box<dyn FnMut(&P) -> ControlFlow<()>>;
 
-/// Starts the work, and answers with its lines as they come. `what` names it in the log.
-pub(super) fn told<P, R, E, F>(what: &'static str, begin: impl FnOnce(Tell<P>) -> F) -> HttpResponse
+/// Starts the work, and answers with its lines as they come. `what` names it in the log if it does not
+/// come to its end, and `log` writes down what came of it.
+pub(super) fn told<P, R, E, F>(
+    what: &'static str,
+    log: fn(&R),
+    begin: impl FnOnce(Tell<P>) -> F,
+) -> HttpResponse
 where
     P: Copy + Serialize + 'static,
-    R: Debug + Serialize + 'static,
+    R: Serialize + 'static,
     E: Error + 'static,
     F: Future<Output = Result<R, E>> + 'static,
 {
@@ -54,7 +58,7 @@ where
     rt::spawn(async move {
         let last = match work.await {
             Ok(report) => {
-                tracing::info!(what, ?report, "work for a command has come to its end");
+                log(&report);
                 Line::Report(report)
             }
             Err(error) => {

@@ -8,7 +8,7 @@ use crate::app::{TestApp, job_message};
 use crate::binary::Server;
 use crate::downloads::{app_with_much, ask, gunzipped, rest, wait_until};
 
-const GZIP: &str = "Accept-Encoding: gzip\r\n";
+pub(crate) const GZIP: &str = "Accept-Encoding: gzip\r\n";
 
 #[test]
 fn a_server_that_is_killed_leaves_downloads_that_can_be_told_from_whole_ones() {

@@ -8,14 +8,18 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use mpsink::clock::Clock;
 use mpsink::notification::Format;
 use mpsink::push::{PushContent, Signer, build};
 use mpsink::signature::TEST_CERTIFICATE_URL;
-use serde_json::Value;
+use mpsink::web::access::users::hash_password;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::{OWNER, TOPIC};
+use crate::binary::{self, Server};
 use crate::http;
 
 /// Stands in the message and nowhere else.
@@ -71,7 +75,11 @@ fn log_of(config: &str, flags: &[&str], act: impl FnOnce(&Running)) -> Vec<Strin
             .unwrap();
         line[label.len()..].trim().to_owned()
     };
-    let endpoint = value("endpoint to register:");
+    let endpoint = if flags.contains(&"--try") {
+        value("endpoint to register:")
+    } else {
+        Server::endpoint(folder.path())
+    };
     let receiver: SocketAddr = value("listening:").parse().unwrap();
     let dashboard = value("dashboard:");
     let dashboard = dashboard.trim_start_matches("http://").parse().unwrap();
@@ -259,6 +267,99 @@ fn a_decision_about_a_held_push_is_a_line_that_says_what_and_by_whom() {
         assert_eq!(line["by"], "somebody on this machine");
         assert_eq!(line["address"], "127.0.0.1");
     }
+}
+
+#[test]
+fn a_decision_is_a_line_with_the_name_of_who_logged_in() {
+    let hash = hash_password(b"correct horse").unwrap();
+    let config = format!(
+        "[log]\nformat = \"json\"\n[[source]]\nowners = [\"{OWNER}\"]\n\
+         [dashboard]\nusers = {{ anna = \"{hash}\" }}\n"
+    );
+    let other = "9999999999999999";
+    let lines = log_of(&config, &["--try"], |running| {
+        let (folder, receiver) = (running.folder.path(), running.receiver);
+        let target = &running.target;
+        push(folder, receiver, target);
+        let held = send(folder, receiver, target, other, TEST_CERTIFICATE_URL);
+        assert_eq!(held.status, 403, "{}", held.text());
+        let login = format!("Basic {}", STANDARD.encode("anna:correct horse"));
+        let login = ("Authorization", login.as_str());
+        let held = http::get_with(running.dashboard, "/held.json", &[login]).json();
+        let path = format!("/held/{}/drop", held["items"][0]["id"]);
+        let page = ("Sec-Fetch-Site", "same-origin");
+        let decided = http::request(running.dashboard, "POST", &path, &[login, page]);
+        assert_eq!(decided.status, 303, "{}", decided.text());
+    });
+    assert!(!lines.iter().any(|line| line.contains("correct horse")));
+    let lines = objects(&lines);
+    let decided = |line: &&Value| line["message"] == "a decision about a held push";
+    let decision = lines.iter().find(decided).unwrap();
+    assert_eq!(decision["decision"], "dropped");
+    assert_eq!(decision["by"], "anna");
+    assert_eq!(decision["address"], "127.0.0.1");
+}
+
+#[test]
+fn tls_on_a_plain_port_is_one_calm_line_however_often_it_comes() {
+    for format in ["text", "json"] {
+        let config = format!("[log]\nformat = \"{format}\"\n");
+        let lines = log_of(&config, &["--try"], |running| {
+            for port in [running.receiver, running.dashboard, running.receiver] {
+                // How a TLS client begins: a record of a handshake, a greeting of 512 bytes.
+                let mut greeting = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec();
+                greeting.extend([0xa5; 502]);
+                assert_eq!(http::send(port, &greeting).status, 400);
+            }
+        });
+        let about: Vec<&String> = lines
+            .iter()
+            .filter(|line| line.contains("was no HTTP"))
+            .collect();
+        assert_eq!(about.len(), 1, "{lines:?}");
+        assert!(about[0].contains("INFO"), "{lines:?}");
+        assert!(
+            !lines.iter().any(|line| line.contains("ERROR")),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn what_long_work_has_done_is_a_line_with_its_numbers() {
+    let config = "[log]\nformat = \"json\"\n";
+    let other = tempfile::tempdir().unwrap();
+    let copy = other.path().join("copy.db");
+    let copy = copy.to_str().unwrap();
+    let lines = log_of(config, &["--try"], |running| {
+        let folder = running.folder.path();
+        push(folder, running.receiver, &running.target);
+        for arguments in [
+            &["backup", copy][..],
+            &["rebuild"],
+            &["prune", "--dry-run", "--history", "7d"],
+            &["import", copy],
+        ] {
+            let output = binary::run(folder, &[arguments, &["--try"]].concat());
+            assert!(output.status.success(), "{}", binary::stderr(&output));
+        }
+    });
+    let lines = objects(&lines);
+    for (what, name, value) in [
+        ("rebuild", "reread", json!(1)),
+        ("rebuild", "dry_run", json!(false)),
+        ("prune", "dry_run", json!(true)),
+        ("prune", "jobs", json!(0)),
+        ("import", "known", json!(1)),
+    ] {
+        let found = lines.iter().find(|line| line["what"] == what);
+        let line = found.unwrap_or_else(|| panic!("{what} {lines:?}"));
+        assert_eq!(line[name], value, "{line}");
+        assert_eq!(line["level"], "INFO");
+    }
+    let prune = lines.iter().find(|line| line["what"] == "prune").unwrap();
+    let before = prune["history_before"].as_str().unwrap();
+    assert!(before.ends_with('Z'), "{before}");
 }
 
 #[test]

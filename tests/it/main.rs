@@ -14,6 +14,8 @@ mod access;
 #[cfg(test)]
 mod activation;
 #[cfg(test)]
+mod announcing;
+#[cfg(test)]
 mod app;
 #[cfg(test)]
 mod backup;
@@ -79,6 +81,8 @@ mod manager;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod metrics_under_way;
+#[cfg(test)]
 mod mixed_load;
 #[cfg(test)]
 mod model;
@@ -95,6 +99,8 @@ mod pages;
 #[cfg(test)]
 mod pipes;
 #[cfg(test)]
+mod probing;
+#[cfg(test)]
 mod prune;
 #[cfg(test)]
 mod rebuild;
@@ -110,6 +116,8 @@ mod runs;
 mod samples;
 #[cfg(test)]
 mod settings;
+#[cfg(test)]
+mod starting;
 #[cfg(test)]
 mod supply_chain;
 #[cfg(test)]

@@ -255,7 +255,7 @@ impl ConnectTexts {
         probe: "Is the way open?",
         probe_text: "From any machine that has mpsink, send a probe. It is signed with a test key \
                      that this server does not trust, so it has to be refused; that shows that path, \
-                     proxy and TLS are right.",
+                     proxy and TLS are right. It is counted nowhere on this page.",
         nothing_comes: "If nothing comes",
         nothing_comes_lead: "The topic’s log says whether SMQ pushed, and with what result. Where it \
                              has no push at all, one of these is the reason:",
@@ -417,7 +417,7 @@ impl ConnectTexts {
         },
         probe: "通路正常吗？",
         probe_text: "在任何装有 mpsink 的机器上发送一次探测。它用本服务器不信任的测试密钥签名，所以必定被拒绝；\
-                     被拒绝就说明路径、代理和 TLS 都正确。",
+                     被拒绝就说明路径、代理和 TLS 都正确。本页的任何数字都不计入探测。",
         nothing_comes: "如果什么也收不到",
         nothing_comes_lead: "主题的日志会说明 SMQ 是否推送过、结果如何。如果其中没有推送记录，原因是以下之一：",
         reasons: &[
