@@ -53,6 +53,7 @@ mod downloads;
 mod export;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
 #[expect(unreachable_pub, reason = "the fuzz targets' crate as well")]
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
