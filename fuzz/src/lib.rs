@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mpsink::clock::{Clock, Timestamp};
+use mpsink::envelope::WriteError;
 use mpsink::metrics::Metrics;
 use mpsink::notification::capture::{self, Capture};
 use mpsink::notification::delivery::{Delivery, Headers};
@@ -74,7 +75,16 @@ fn envelope(format: Format, body: &[u8]) {
 }
 
 fn assert_comes_back(read: &Notification) {
-    let written = envelope::write(read).expect("what was read can be written");
+    let written = match envelope::write(read) {
+        Ok(written) => written,
+        // A control character that XML cannot carry is read past where a sender puts it there all
+        // the same: the push is worth more than the rule. It is only never written.
+        Err(WriteError::NotCarried {
+            format: Format::Xml,
+            ..
+        }) => return,
+        Err(error) => panic!("what was read cannot be written: {error}"),
+    };
     let mut headers = Headers::default();
     for (name, value) in &written.headers {
         headers.add(name, value.as_bytes());
@@ -270,7 +280,9 @@ impl Lists {
             };
             assert!(listing.items.len() <= page.limit as usize);
             let times: Vec<Timestamp> = listing.items.iter().map(F::at).collect();
-            assert!(times.is_sorted_by(|newer, older| newer >= older));
+            // What words find comes by when it was first heard of.
+            let is_by_time = asked.given.find("q").is_none();
+            assert!(!is_by_time || times.is_sorted_by(|newer, older| newer >= older));
             assert!(times.iter().all(|at| from.is_none_or(|from| from <= *at)));
             assert!(times.iter().all(|at| to.is_none_or(|to| *at < to)));
             let Some(next) = listing.next else { break };

@@ -7,8 +7,9 @@ use mpsink::clock::Timestamp;
 use mpsink::store::completeness_records::ArrivalCounts;
 use mpsink::store::rollups::MINUTES_KEPT_MS;
 
-use crate::model::folded::{Folded, Lane, Told, What, events};
+use crate::model::folded::{Folded, Lane};
 use crate::model::pushes::{DAY_MS, Push, Said};
+use crate::model::told::{Told, events};
 
 pub(super) const HOUR_MS: i64 = 60 * 60 * 1_000;
 const MINUTE_MS: i64 = 60 * 1_000;
@@ -200,7 +201,7 @@ impl Model {
             let newest = self.newest[row.push.fresh.source];
             let is_newest =
                 newest.is_some_and(|(last, latest, _)| [last, latest].contains(&row.id));
-            let told = self.told_by(row);
+            let told = told_by(row);
             let is_young = told.iter().any(|one| one.at() >= before);
             if is_newest || is_young || row.push.received_at >= before {
                 stay.insert(row.id);
@@ -287,21 +288,22 @@ impl Model {
     }
 
     fn told(&self) -> Vec<Told<'_>> {
-        self.rows.iter().flat_map(|row| self.told_by(row)).collect()
+        self.rows.iter().flat_map(told_by).collect()
     }
+}
 
-    fn told_by<'a>(&self, row: &'a Row) -> Vec<Told<'a>> {
-        let (_, region, source_queue) = SOURCES[row.push.fresh.source];
-        let told = |what: What<'a>| Told {
-            push: &row.push,
-            row: row.id,
-            region,
-            source_queue,
-            duplicates: row.duplicates,
-            what,
-        };
-        events(&row.push).into_iter().map(told).collect()
-    }
+/// The events of a row, with what it adds.
+fn told_by(row: &Row) -> Vec<Told<'_>> {
+    let (_, region, source_queue) = SOURCES[row.push.fresh.source];
+    let told = |what| Told {
+        push: &row.push,
+        row: row.id,
+        region,
+        source_queue,
+        duplicates: row.duplicates,
+        what,
+    };
+    events(&row.push).into_iter().map(told).collect()
 }
 
 impl Row {

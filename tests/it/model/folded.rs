@@ -8,107 +8,8 @@ use mpsink::notification::event::{JobState, RunPart};
 use mpsink::store::options::STALE_AFTER_MS;
 use mpsink::store::records::{ActivityRecord, JobRecord, RunOutcome, RunRecord};
 
-use crate::model::pushes::{Activity, Job, Push, Run, Said};
-
-/// One event, with what its delivery adds.
-#[derive(Clone, Debug)]
-pub(super) struct Told<'a> {
-    pub(super) push: &'a Push,
-    /// The delivery's row, and the event's place in it.
-    pub(super) row: i64,
-    pub(super) region: &'static str,
-    /// The source's own queue.
-    pub(super) source_queue: &'static str,
-    /// How often the delivery came again.
-    pub(super) duplicates: u64,
-    pub(super) what: What<'a>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum What<'a> {
-    Job(&'a Job),
-    Run(&'a Run),
-    Activity(&'a Run, &'a Activity),
-    Odd,
-}
-
-/// The events of a message, in their order.
-pub(super) fn events(push: &Push) -> Vec<What<'_>> {
-    match &push.fresh.said {
-        Said::Odd(_) => vec![What::Odd],
-        Said::Job(job) => vec![What::Job(job)],
-        Said::Run(run) => {
-            let mut activities: Vec<&Activity> = run.activities.iter().collect();
-            activities.sort_by_key(|it| {
-                let start = it.times.started_at;
-                (start.is_none(), start, it.name, it.kind)
-            });
-            let activities = activities.into_iter().map(|it| What::Activity(run, it));
-            [What::Run(run)].into_iter().chain(activities).collect()
-        }
-    }
-}
-
-impl Told<'_> {
-    pub(super) fn owner(&self) -> &'static str {
-        self.push.fresh.owner
-    }
-
-    pub(super) fn job(&self) -> Option<&'static str> {
-        match &self.what {
-            What::Job(job) => Some(job.id),
-            What::Activity(_, activity) => activity.job,
-            What::Run(_) | What::Odd => None,
-        }
-    }
-
-    pub(super) fn run(&self) -> Option<&'static str> {
-        match &self.what {
-            What::Run(run) | What::Activity(run, _) => Some(run.id),
-            What::Job(_) | What::Odd => None,
-        }
-    }
-
-    fn state(&self) -> JobState {
-        match &self.what {
-            What::Job(job) => job.state,
-            What::Run(run) => run.state,
-            What::Activity(_, activity) => activity.state,
-            What::Odd => JobState::Unknown,
-        }
-    }
-
-    /// Its own end, else when it was published.
-    pub(super) fn at(&self) -> Timestamp {
-        let own = match &self.what {
-            What::Job(job) => job.times.finished_at,
-            What::Run(run) => run.activities[0].times.finished_at,
-            What::Activity(_, activity) => activity.times.finished_at,
-            What::Odd => None,
-        };
-        own.unwrap_or_else(|| self.push.published_at())
-    }
-
-    /// Where it stands; of one delivery's events the sort keeps the order.
-    fn order(&self) -> (bool, Timestamp, Timestamp) {
-        let is_end = self.state().is_terminal();
-        (is_end, self.at(), self.push.published_at())
-    }
-
-    /// The queue by the highest rule, and which one that is.
-    fn queue(&self) -> (u8, Option<&'static str>) {
-        let What::Job(job) = &self.what else {
-            return (0, None);
-        };
-        match (job.pipeline, self.source_queue, self.push.fresh.topic) {
-            (Some("p1"), _, _) => (4, Some("hd")),
-            (Some(pipeline), _, _) => (4, Some(pipeline)),
-            (None, "", "t1") => (2, Some("hd")),
-            (None, "", topic) => (1, Some(topic)),
-            (None, queue, _) => (3, Some(queue)),
-        }
-    }
-}
+use crate::model::pushes::{Activity, Run};
+use crate::model::told::{Told, What};
 
 /// What is compared of a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,8 +90,7 @@ impl Folded {
                 runs.entry(name(run)).or_default().push(one);
             }
         }
-        let jobs = jobs.into_iter();
-        let runs = runs.into_iter();
+        let (jobs, runs) = (jobs.into_iter(), runs.into_iter());
         Folded {
             jobs: jobs
                 .map(|(name, told)| (name, job(&ordered(told))))
@@ -257,12 +157,8 @@ fn job(told: &[&Told<'_>]) -> FoldedJob {
     let by_rule = told.iter().max_by_key(|one| one.queue().0).unwrap();
     let of_run = told.iter().rev().find(|one| one.run().is_some());
     let times = |one: &Told<'_>| match &one.what {
-        What::Job(job) => [
-            job.times.submitted_at,
-            job.times.started_at,
-            job.times.finished_at,
-        ],
-        What::Activity(_, it) => [None, it.times.started_at, it.times.finished_at],
+        What::Job(job) => [job.times.submitted, job.times.started, job.times.finished],
+        What::Activity(_, it) => [None, it.times.started, it.times.finished],
         What::Run(_) | What::Odd => [None; 3],
     };
     let newest = |at: usize| told.iter().rev().find_map(|one| times(one)[at]);
@@ -292,66 +188,32 @@ fn job(told: &[&Told<'_>]) -> FoldedJob {
     }
 }
 
+type Nodes = BTreeMap<(String, String), FoldedActivity>;
+
 fn run(told: &[&Told<'_>], now: Timestamp) -> FoldedRun {
     let mut by_node: BTreeMap<(String, String), Vec<&Told<'_>>> = BTreeMap::new();
     let mut own = Vec::new();
     for one in told {
-        match &one.what {
-            What::Activity(_, it) => {
-                let node = (it.name.to_owned(), it.kind.to_owned());
-                by_node.entry(node).or_default().push(one);
-            }
-            _ => own.push(*one),
+        if let What::Activity(_, it) = &one.what {
+            let node = (it.name.to_owned(), it.kind.to_owned());
+            by_node.entry(node).or_default().push(*one);
+        } else {
+            own.push(*one);
         }
     }
-    let activities: BTreeMap<_, _> = by_node
-        .into_iter()
-        .map(|(node, told)| (node, activity(&told)))
-        .collect();
-    let of_kind = |kind: &'static str| {
-        let all = activities.iter();
-        all.filter(move |((_, of), _)| of == kind).map(|(_, it)| it)
+    let activities = by_node.into_iter();
+    let activities = activities.map(|(node, told)| (node, activity(&told)));
+    let activities: Nodes = activities.collect();
+    let newest = |find: fn(&Told<'_>, &Run) -> Option<Timestamp>| {
+        own.iter().rev().find_map(|one| match &one.what {
+            What::Run(run) => find(one, run),
+            _ => None,
+        })
     };
-    let work = || {
-        let all = activities.iter();
-        all.filter(|((_, kind), _)| kind != "Start" && kind != "Report")
-            .map(|(_, it)| it)
-    };
-    let reported_at = own.iter().rev().find_map(|one| match &one.what {
-        What::Run(run) if run.part == RunPart::Report => Some(one.at()),
-        _ => None,
-    });
-    let reports = || of_kind("Report").filter(|it| it.state.is_terminal());
-    let is_reported = reported_at.is_some() || reports().next().is_some();
-    let has = |state| move |it: &FoldedActivity| it.state == state;
-    let failed = work().any(has(JobState::Failed)) || work().any(has(JobState::Cancelled));
+    let reported_at = newest(|one, run| (run.part == RunPart::Report).then(|| one.at()));
+    let created_at = newest(|_, run| run.created_at);
     let own_state = own.last().map_or(JobState::Unknown, |one| one.state());
-    let is_failed = own_state == JobState::Failed || of_kind("Report").any(has(JobState::Failed));
-    let mut outcome = if of_kind("Start").any(has(JobState::Failed)) {
-        RunOutcome::Failed
-    } else if failed && work().any(has(JobState::Succeeded)) {
-        RunOutcome::Partial
-    } else if failed || is_failed {
-        RunOutcome::Failed
-    } else if is_reported {
-        RunOutcome::Succeeded
-    } else {
-        RunOutcome::Running
-    };
-    let end = if is_reported {
-        let by_its_own = reports().filter_map(|it| it.times[1]).max();
-        let by_its_row = reports().map(|it| it.last_event_at).max();
-        by_its_own.or(reported_at).or(by_its_row)
-    } else {
-        let failed = of_kind("Start").filter(|it| it.state == JobState::Failed);
-        failed
-            .map(|it| it.times[1].unwrap_or(it.last_event_at))
-            .max()
-    };
-    let created_at = own.iter().rev().find_map(|one| match &one.what {
-        What::Run(run) => run.created_at,
-        _ => None,
-    });
+    let (mut outcome, end) = conclude(&activities, own_state, reported_at);
     let last_event_at = last_event_at(told);
     let began_at = created_at.unwrap_or(last_event_at);
     if outcome == RunOutcome::Running && began_at < now.plus_ms(-STALE_AFTER_MS) {
@@ -374,6 +236,49 @@ fn run(told: &[&Told<'_>], now: Timestamp) -> FoldedRun {
     }
 }
 
+/// What became of a run, and when it ended.
+fn conclude(
+    activities: &Nodes,
+    own_state: JobState,
+    reported_at: Option<Timestamp>,
+) -> (RunOutcome, Option<Timestamp>) {
+    let of_kind = |kind: &'static str| {
+        let all = activities.iter();
+        all.filter(move |((_, of), _)| of == kind).map(|(_, it)| it)
+    };
+    let has_work = |state| {
+        let is_work = |kind: &str| kind != "Start" && kind != "Report";
+        let mut all = activities.iter();
+        all.any(|((_, kind), it)| is_work(kind) && it.state == state)
+    };
+    let has_failed = |kind| of_kind(kind).any(|it| it.state == JobState::Failed);
+    let reports = || of_kind("Report").filter(|it| it.state.is_terminal());
+    let is_reported = reported_at.is_some() || reports().next().is_some();
+    let failed = has_work(JobState::Failed) || has_work(JobState::Cancelled);
+    let outcome = if has_failed("Start") {
+        RunOutcome::Failed
+    } else if failed && has_work(JobState::Succeeded) {
+        RunOutcome::Partial
+    } else if failed || own_state == JobState::Failed || has_failed("Report") {
+        RunOutcome::Failed
+    } else if is_reported {
+        RunOutcome::Succeeded
+    } else {
+        RunOutcome::Running
+    };
+    let end = if is_reported {
+        let by_its_own = reports().filter_map(|it| it.times[1]).max();
+        let by_its_row = reports().map(|it| it.last_event_at).max();
+        by_its_own.or(reported_at).or(by_its_row)
+    } else {
+        let failed = of_kind("Start").filter(|it| it.state == JobState::Failed);
+        failed
+            .map(|it| it.times[1].unwrap_or(it.last_event_at))
+            .max()
+    };
+    (outcome, end)
+}
+
 fn activity(told: &[&Told<'_>]) -> FoldedActivity {
     let last = told.last().unwrap();
     let of = |one: &Told<'_>| match &one.what {
@@ -383,8 +288,8 @@ fn activity(told: &[&Told<'_>]) -> FoldedActivity {
     let newest =
         |find: fn(&Activity) -> Option<Timestamp>| told.iter().rev().find_map(|one| find(&of(one)));
     let times = [
-        newest(|it| it.times.started_at),
-        newest(|it| it.times.finished_at),
+        newest(|it| it.times.started),
+        newest(|it| it.times.finished),
     ];
     let job = told.iter().rev().find_map(|one| of(one).job);
     FoldedActivity {
@@ -428,9 +333,8 @@ fn deliveries(told: &[&Told<'_>]) -> u64 {
 fn endings(told: &[&Told<'_>], same: fn(JobState) -> JobState) -> usize {
     let states = told.iter().map(|one| one.state());
     let ends = states.filter(|state| state.is_terminal());
-    ends.map(|state| same(state).word())
-        .collect::<BTreeSet<_>>()
-        .len()
+    let ways: BTreeSet<_> = ends.map(|state| same(state).word()).collect();
+    ways.len()
 }
 
 fn last_event_at(told: &[&Told<'_>]) -> Timestamp {

@@ -3,8 +3,8 @@
 //! After each step the store says what the model says, and nothing else. What fails shrinks to a few
 //! steps.
 //!
-//! The model (`expected.rs`) is a list of what came and a few sums; `folded.rs` folds it from nothing
-//! each time, by the rules of `ARCHITECTURE.md` and not by the code's. `machine.rs` is the real
+//! The model (`expected.rs`) is a list of what came and a few sums; `told.rs` and `folded.rs` fold it
+//! from nothing each time, by the rules of `ARCHITECTURE.md` and not by the code's. `machine.rs` is the real
 //! database, driven through ingest; `pushes.rs` makes up what comes.
 //!
 //! Deliberately not here: that any order of the same messages folds to the same rows (the tests
@@ -28,6 +28,7 @@ mod expected;
 mod folded;
 mod machine;
 mod pushes;
+mod told;
 
 /// Each step asks for all that there is: 12 of them take some seconds without optimization.
 const CASES: u32 = 12;

@@ -82,9 +82,9 @@ pub(super) struct Activity {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    pub(super) submitted_at: Option<Timestamp>,
-    pub(super) started_at: Option<Timestamp>,
-    pub(super) finished_at: Option<Timestamp>,
+    pub(super) submitted: Option<Timestamp>,
+    pub(super) started: Option<Timestamp>,
+    pub(super) finished: Option<Timestamp>,
 }
 
 impl Push {
@@ -133,8 +133,8 @@ impl Job {
         let mut json = json!({
             "JobId": self.id, "jobId": self.id, "Type": "Transcode", "State": word(self.state),
             "UserData": self.user_data, "PipelineId": self.pipeline,
-            "CreationTime": self.times.submitted_at, "StartTime": self.times.started_at,
-            "FinishTime": self.times.finished_at,
+            "CreationTime": self.times.submitted, "StartTime": self.times.started,
+            "FinishTime": self.times.finished,
         });
         if self.state == JobState::Failed {
             json["Code"] = json!(self.code);
@@ -162,7 +162,7 @@ impl Activity {
     fn json(&self) -> Value {
         let mut json = json!({
             "Name": self.name, "Type": self.kind, "JobId": self.job, "State": word(self.state),
-            "StartTime": self.times.started_at, "EndTime": self.times.finished_at,
+            "StartTime": self.times.started, "EndTime": self.times.finished,
         });
         if self.state == JobState::Failed {
             json["Code"] = json!(self.code);
@@ -318,10 +318,10 @@ fn code() -> impl Strategy<Value = &'static str> {
 }
 
 fn times() -> impl Strategy<Value = Times> {
-    (time(), time(), time()).prop_map(|(submitted_at, started_at, finished_at)| Times {
-        submitted_at,
-        started_at,
-        finished_at,
+    (time(), time(), time()).prop_map(|(submitted, started, finished)| Times {
+        submitted,
+        started,
+        finished,
     })
 }
 
