@@ -25,14 +25,12 @@ pub(crate) fn of(client: &mut Client, database: &Database) -> anyhow::Result<Vec
     let (hour, day, week) = (window(HOUR_MS), window(DAY_MS), window(7 * DAY_MS));
     let month = window(30 * DAY_MS);
 
-    let job = first(client, "/jobs.json?limit=1&state=failed&type=Transcode")?;
-    let run = first(client, "/runs.json?limit=1&state=succeeded")?;
-    let event = first(client, "/events.json?limit=1")?;
-    let old = first(
-        client,
-        &format!("/jobs.json?limit=1&to={}", back(20 * DAY_MS)),
-    )?;
-    let activity = first(client, "/activities.json?limit=1&state=failed")?;
+    let job = first(client, "/jobs.json?limit=1000&state=failed", "/queue")?;
+    let run = first(client, "/runs.json?limit=1&state=succeeded", "/id")?;
+    let event = first(client, "/events.json?limit=1", "/delivery")?;
+    let old = format!("/jobs.json?limit=1&to={}", back(20 * DAY_MS));
+    let old = first(client, &old, "/id")?;
+    let activity = first(client, "/activities.json?limit=100&state=failed", "/code")?;
     let (queue, code) = (text(&job, "/queue")?, text(&job, "/code")?);
     let workflow = text(&run, "/workflow/id")?;
     let run = text(&run, "/id")?;
@@ -179,12 +177,14 @@ fn list(path: &str, filters: &[String]) -> impl Iterator<Item = String> {
     })
 }
 
-/// Returns a list's first item.
-fn first(client: &mut Client, path: &str) -> anyhow::Result<Value> {
+/// Returns a list's first item that has something at `pointer`.
+fn first(client: &mut Client, path: &str, pointer: &str) -> anyhow::Result<Value> {
     let (page, _) = client.get(path)?;
     let page: Value = serde_json::from_slice(&page)?;
-    let item = page.pointer("/items/0").cloned();
-    item.with_context(|| format!("{path} has no item"))
+    let items = page.pointer("/items").and_then(Value::as_array);
+    let has_it = |item: &&Value| item.pointer(pointer).is_some_and(|value| !value.is_null());
+    let item = items.into_iter().flatten().find(has_it).cloned();
+    item.with_context(|| format!("{path} has no item with {pointer}"))
 }
 
 fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {

@@ -27,7 +27,7 @@ use serde::Serialize;
 
 use crate::database::Database;
 use crate::exports::{Export, number};
-use crate::load::server::{CertificateHost, Server};
+use crate::load::server::{CertificateHost, Server, own_program};
 use crate::load::watcher;
 use crate::pages::Page;
 use crate::pusher::Pushed;
@@ -91,8 +91,7 @@ struct Measured {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let certificates = CertificateHost::start()?;
-    let program = options.server.as_deref();
-    let program = program.unwrap_or(Path::new(env!("CARGO_BIN_EXE_mpsink")));
+    let program = options.server.as_deref().unwrap_or(own_program());
     let mut all = Vec::new();
     for jobs in &options.sizes {
         let made = database::made(program, *jobs, options.days)?;

@@ -5,7 +5,7 @@
 //!                                                             beside what it is measured against
 //! cargo bench --bench ingest -- --rate 1000                   open loop
 //! cargo bench --bench ingest -- --rate 1000 --viewers 200     the same without and with readers,
-//!     --exports 2 --database demo.db                          in turns
+//!     --exports 2 --chores --database demo.db                 in turns
 //! ```
 //!
 //! All is signed and distinct, and the server checks everything it always checks. The load
@@ -58,6 +58,9 @@ struct Options {
     /// What is downloaded
     #[arg(long, default_value = "/jobs.csv")]
     export: String,
+    /// Backups one after the other, and history older than a week taken away, in the open loop
+    #[arg(long, requires = "database")]
+    chores: bool,
     /// For the open loop a database made by `mpsink demo --into`, which grows by what is pushed; else
     /// a new one
     #[arg(long, requires = "rate")]

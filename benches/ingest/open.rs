@@ -8,10 +8,11 @@ use std::time::Duration;
 use mpsink::clock::Clock;
 
 use crate::Options;
+use crate::load::chores::Chores;
 use crate::load::drive::{Load, Supply};
 use crate::load::pushes::{self, Addressee};
 use crate::load::readers::Crowd;
-use crate::load::server::{CertificateHost, Server};
+use crate::load::server::{CertificateHost, Server, own_program};
 use crate::row::{self, Row, Target};
 
 /// Pushes are due one by one on so many connections, like SMQ's.
@@ -23,7 +24,7 @@ pub(crate) fn measure(
     rate: u32,
 ) -> anyhow::Result<()> {
     let server = options.start_server(certificates)?;
-    let has_readers = options.viewers + options.exports > 0;
+    let has_readers = options.viewers + options.exports > 0 || options.chores;
     let mut rows = Vec::new();
     row::print_head();
     for _ in 0..options.repeat {
@@ -62,6 +63,7 @@ fn measure_row(
     let number = u64::from(rate) * u64::from(options.seconds);
     let seed = now.0.unsigned_abs();
     let requests = pushes::prepare(&to, usize::try_from(number)?, seed, now)?;
+    let is_read = crowd.is_some();
     let target = Target {
         what: if crowd.is_some() {
             "with readers"
@@ -80,7 +82,11 @@ fn measure_row(
         lasts: Duration::from_secs(options.seconds.into()),
         stop: Arc::default(),
     };
+    let program = options.server.as_deref().unwrap_or(own_program());
+    let chores = (options.chores && is_read).then(|| Chores::start(program, &server.database));
+    let chores = chores.transpose()?;
     let mut row = Row::measure(target, Supply::new(Rc::new(requests)), &load)?;
+    row.backups = chores.map(Chores::end).transpose()?.unwrap_or_default();
     // As many were prepared as are due.
     row.had_enough = true;
     Ok(row)

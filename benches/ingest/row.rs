@@ -20,6 +20,8 @@ pub(crate) struct Row {
     pub(crate) seen: Seen,
     #[serde(flatten)]
     pub(crate) got: Got,
+    /// Backups that were made meanwhile.
+    pub(crate) backups: u64,
     /// The time was over before the pushes were, as it should be.
     pub(crate) had_enough: bool,
 }
@@ -50,6 +52,7 @@ impl Row {
             summary,
             seen,
             got,
+            backups: 0,
             had_enough: supply.left() > 0,
         })
     }
@@ -64,6 +67,7 @@ impl Row {
             summary,
             seen,
             got,
+            backups,
             had_enough,
         } = self;
         print!(
@@ -85,6 +89,9 @@ impl Row {
                 mib(got.downloaded),
                 got.refused
             );
+        }
+        if *backups > 0 {
+            print!(", {backups} backups");
         }
         if !had_enough {
             print!("  all prepared pushes were sent before the time was over");

@@ -4,6 +4,7 @@
 //! Everything is on loopback and shares the machine with the server, so figures of two runs are
 //! compared as ratios within one run and never as such.
 
+pub(crate) mod chores;
 pub(crate) mod drive;
 pub(crate) mod latencies;
 pub(crate) mod pushes;

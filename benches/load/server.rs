@@ -66,7 +66,7 @@ impl Server {
     ) -> anyhow::Result<Server> {
         let folder = tempfile::tempdir()?;
         let database = demo.map_or_else(|| folder.path().join("mpsink.db"), Path::to_owned);
-        let mut command = Command::new(program.unwrap_or(Path::new(env!("CARGO_BIN_EXE_mpsink"))));
+        let mut command = Command::new(program.unwrap_or(own_program()));
         command.current_dir(folder.path()).arg("serve");
         command.arg("--database").arg(&database);
         let signer = if demo.is_some() {
@@ -123,6 +123,11 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns this build of the program.
+pub(crate) fn own_program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_mpsink"))
 }
 
 /// Returns what is printed until the server listens.
