@@ -142,12 +142,13 @@ fn note_changes(conn: &Connection, tables: &[Table]) -> rusqlite::Result<()> {
             ("DELETE", "''", "OLD"),
         ] {
             let values = of(row);
-            sql += &format!(
+            let trigger = format!(
                 "CREATE TRIGGER noted_{name}_{kind} AFTER {kind} ON {name} BEGIN
                    INSERT INTO noted_change (name, kind, changed, {into})
                    VALUES ('{name}', '{kind}', {changed}, {values});
                  END;"
             );
+            sql.push_str(&trigger);
         }
     }
     conn.execute_batch(&sql)
