@@ -41,6 +41,8 @@ mod retention;
 mod tables;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_mistakes;
 
 /// The file that is read if it is there and none is named.
 pub const DEFAULT_FILE: &str = "mpsink.toml";

@@ -22,7 +22,16 @@ fn whoever_stops_reading_ends_no_command_in_a_panic() {
         (&["config", "new-token"], 0),
         (&["push", "--sample", "help"], 0),
         (&["push", "--print"], 1),
-        (&["rebuild", "--dry-run", "--database", "mpsink-try.db"], 0),
+        (
+            &[
+                "rebuild",
+                "--dry-run",
+                "--try",
+                "--database",
+                "mpsink-try.db",
+            ],
+            0,
+        ),
         (&["backup", "copy.db", "--database", "mpsink-try.db"], 0),
     ];
     for (arguments, code) in commands {

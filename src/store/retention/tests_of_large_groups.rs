@@ -231,14 +231,17 @@ fn what_is_read_again_while_a_large_run_is_gathered_has_it_gathered_anew() {
             .prune(Step::Runs, horizons(None, Some(30)), after, &known);
         test.runtime.block_on(prune).unwrap()
     };
-    let mut after = None;
-    for _ in 0..4 {
-        after = piece(after).next;
-    }
     let gathered = || {
         let known = known.known.lock().unwrap();
         known.gathered()
     };
+    // More than one piece gathers.
+    let mut after = None;
+    let mut by_the_first = None;
+    while by_the_first.is_none() || gathered() <= by_the_first {
+        after = piece(after).next;
+        by_the_first = by_the_first.or(gathered());
+    }
     let before = gathered();
     test.runtime
         .block_on(test.store.reread(

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::prelude::*;
+use proptest::prelude::{Just, ProptestConfig, Strategy, prop};
+use proptest::{prop_oneof, proptest};
 use rusqlite::Connection;
 
 use crate::notification::event::{ActivityEvent, Event, JobEvent, JobState};

@@ -52,7 +52,13 @@ impl Faulty {
     pub(crate) fn start_with(folder: TempDir, arguments: &[&str]) -> Faulty {
         let faults = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
-        let server = Server::spawn(serve(folder.path(), faults.path(), &arguments));
+        let mut server = Server::spawn(serve(folder.path(), faults.path(), &arguments));
+        if arguments.is_empty() {
+            // A pipe is not told.
+            let endpoint = Server::endpoint(folder.path());
+            let path_at = endpoint.match_indices('/').nth(2).unwrap().0;
+            server.target = endpoint[path_at..].to_owned();
+        }
         Faulty {
             server,
             folder,
