@@ -33,13 +33,13 @@ pub(crate) fn of(client: &mut Client, database: &Database) -> anyhow::Result<Vec
     paths.extend(list("/deliveries", deliveries(&windows)));
     paths.extend(others(&known));
     let names = names(known, windows);
-    let named = |path: String| {
+    let address = |path: String| {
         let what = names.iter().fold(path.clone(), |what, (value, name)| {
             what.replace(value.as_str(), name)
         });
         Address { path, what }
     };
-    Ok(paths.into_iter().map(named).collect())
+    Ok(paths.into_iter().map(address).collect())
 }
 
 /// What is there to be asked for.

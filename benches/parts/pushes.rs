@@ -78,6 +78,6 @@ fn verify(verifier: &Verifier, runtime: &Runtime, delivery: Delivery) -> bool {
     let Ok(head) = verifier.check_head(&delivery.headers) else {
         return false;
     };
-    let verified = runtime.block_on(verifier.verify(head, delivery, true));
-    matches!(verified, Verification::Good { .. })
+    let found = runtime.block_on(verifier.verify(head, delivery, true));
+    matches!(found, Verification::Good { .. })
 }
