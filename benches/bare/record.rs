@@ -7,6 +7,7 @@
 //! Left out: what the schema's own trigger writes, since it does so in the replay as well.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::path::Path;
 
 use futures_util::future::join_all;
@@ -114,7 +115,7 @@ fn table(conn: &Connection, name: String) -> rusqlite::Result<Table> {
     })
 }
 
-fn note_changes(conn: &Connection, tables: &[Table]) -> rusqlite::Result<()> {
+fn note_changes(conn: &Connection, tables: &[Table]) -> anyhow::Result<()> {
     let widest = tables.iter().map(|table| table.columns.len()).max();
     let columns: Vec<String> = (0..widest.unwrap_or_default())
         .map(|at| format!("c{at}"))
@@ -142,16 +143,17 @@ fn note_changes(conn: &Connection, tables: &[Table]) -> rusqlite::Result<()> {
             ("DELETE", "''", "OLD"),
         ] {
             let values = of(row);
-            let trigger = format!(
+            write!(
+                sql,
                 "CREATE TRIGGER noted_{name}_{kind} AFTER {kind} ON {name} BEGIN
                    INSERT INTO noted_change (name, kind, changed, {into})
                    VALUES ('{name}', '{kind}', {changed}, {values});
                  END;"
-            );
-            sql.push_str(&trigger);
+            )?;
         }
     }
-    conn.execute_batch(&sql)
+    conn.execute_batch(&sql)?;
+    Ok(())
 }
 
 /// Numbers statements, each once.

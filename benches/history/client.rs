@@ -24,7 +24,8 @@ impl Client {
         })
     }
 
-    /// Returns a page and how long it took to have it whole. Anything but 200 is an error.
+    /// Returns a page and how long it took to have it whole. What a list searched by an id leads to
+    /// is an answer as well; anything else but 200 is an error.
     pub(crate) fn get(&mut self, path: &str) -> anyhow::Result<(Vec<u8>, Duration)> {
         let began = Instant::now();
         self.stream
@@ -38,7 +39,9 @@ impl Client {
             self.read_more()?;
         };
         let head = str::from_utf8(self.buffer.get(..head_end).unwrap_or_default())?;
-        ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        let is_answer = ["HTTP/1.1 200", "HTTP/1.1 303"].iter();
+        let is_answer = is_answer.copied().any(|status| head.starts_with(status));
+        ensure!(is_answer, "{path}: {head}");
         let length = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("content-length")
@@ -53,7 +56,7 @@ impl Client {
     }
 
     fn read_more(&mut self) -> io::Result<()> {
-        let mut piece = [0; 64 * 1024];
+        let mut piece = [0; 16 * 1024];
         let read = self.stream.read(&mut piece)?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

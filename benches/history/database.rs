@@ -32,13 +32,11 @@ pub(crate) struct Database {
 pub(crate) fn made(program: &Path, jobs: u64, days: u32) -> anyhow::Result<Database> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("history");
     fs::create_dir_all(&folder)?;
-    let schema = Sha256::digest(SCHEMA);
-    let schema: String = schema
+    let schema = Sha256::digest(SCHEMA)
         .iter()
         .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let path = folder.join(format!("{jobs}-jobs-{days}-days-{schema}.db"));
+        .fold(0, |number, byte| number << 8 | u32::from(*byte));
+    let path = folder.join(format!("{jobs}-jobs-{days}-days-{schema:08x}.db"));
     // Written last, so that what is half made is made anew.
     let note = path.with_extension("ends-at");
     let noted = fs::read_to_string(&note).unwrap_or_default();

@@ -13,6 +13,7 @@
 
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
 
+use std::env;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -74,16 +75,13 @@ struct Options {
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
-    /// Be the server that reads bodies and answers 204
-    #[arg(long, hide = true)]
-    bare_server: bool,
 }
 
 fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
-    if options.bare_server {
+    if env::args().nth(1).as_deref() == Some(http::ARGUMENT) {
         return http::serve();
     }
+    let options = Options::parse();
     let certificates = CertificateHost::start()?;
     match options.rate {
         None => closed::measure(&options, &certificates),
