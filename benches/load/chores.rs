@@ -1,15 +1,14 @@
 //! What else goes on in a server's life, each by the command that a person would use: backups, and
 //! old history being taken away.
 
-use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{self, Path};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 
 /// How often is looked whether a command has ended.
 const EVERY: Duration = Duration::from_millis(50);
@@ -26,12 +25,16 @@ pub(crate) struct Chores {
 impl Chores {
     /// `demo` is the database of a running server, `program` its build.
     pub(crate) fn start(program: &Path, demo: &Path) -> anyhow::Result<Chores> {
+        // Absolute, so that it has a folder.
+        let demo = &path::absolute(demo)?;
         let prune = on_demo(program, demo, &["prune", "--history", HISTORY_KEPT]).spawn()?;
         let (program, demo) = (program.to_owned(), demo.to_owned());
         let (stop, stopped) = channel();
         let thread = thread::spawn(move || {
             let mut prune = Some(prune);
-            let copy = demo.with_extension("copy");
+            // On the same disk; removed at the end, with what a broken off backup leaves.
+            let folder = tempfile::tempdir_in(demo.parent().context("a folder")?)?;
+            let copy = folder.path().join("copy.db");
             let mut backup = back_up(&program, &demo, &copy)?;
             let mut backups = 0;
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
@@ -51,9 +54,6 @@ impl Chores {
                 // What has ended by itself cannot be killed, and need not be.
                 let _ = child.kill();
                 child.wait()?;
-            }
-            if copy.exists() {
-                fs::remove_file(copy)?;
             }
             Ok(backups)
         });
