@@ -283,10 +283,10 @@ fn candidate(row: &Row<'_>, kind: Option<Kind>) -> rusqlite::Result<Candidate> {
 
 #[cfg(test)]
 impl Known {
-    /// How many deliveries are known of the group that is being gathered.
-    pub(super) fn gathered(&self) -> Option<usize> {
+    /// How many events are known of the group that is being gathered.
+    pub(super) fn gathered(&self) -> Option<u64> {
         let gathering = self.gathering.as_ref()?;
-        Some(gathering.group.deliveries.len())
+        Some(gathering.group.events)
     }
 }
 
