@@ -2,7 +2,9 @@
 //! through the same writer as the pushes.
 //!
 //! One piece is in the inbox at a time, so a push waits for one piece at most, and behind each there is
-//! a rest as long as it took, so that pushes have the disk for half of the time. It may be left at any
+//! a rest four times as long as it took: what a piece takes away lies on pages of its own everywhere in
+//! the database, and moving them from the log costs as much again. A piece that comes late because
+//! pushes wait before it is followed by the longest rest. Without a server there is none. It may be left at any
 //! piece and begun again: what is gone is gone, and the next run goes on behind it. Only one goes on at
 //! a time; a rebuild or an import may go on beside it, since each piece leaves rows that are what their
 //! events say.
@@ -32,15 +34,19 @@ use crate::store::retention::{Horizons, Piece, Reached, Step, Taken, Walk};
 /// a week more or less of months of history is no loss.
 const SILENCE_BELIEVED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// The longest rest behind a piece: a piece that waited long was not at work for all of that.
-const REST_MAX: Duration = Duration::from_millis(100);
+/// How many times as long as a piece the rest behind it is.
+const REST_FACTOR: u32 = 4;
+
+/// The longest rest behind a piece: a piece that waited long was not at work for all of that. So at
+/// least some two hundred deliveries go in a second, which is seventeen million a day.
+const REST_MAX: Duration = Duration::from_millis(500);
 
 /// A prune that may begin: there is no other one.
 pub struct Prune {
     store: Store,
     clock: Clock,
-    /// Given back when this is dropped.
-    _turn: Option<OwnedMutexGuard<()>>,
+    /// Given back when this is dropped; `None` where no server is that pushes come to.
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 /// What a prune is to do.
@@ -115,7 +121,7 @@ impl Ingest {
         Prune {
             store: self.store.clone(),
             clock: self.clock.clone(),
-            _turn: Some(turn),
+            turn: Some(turn),
         }
     }
 }
@@ -126,7 +132,7 @@ impl Prune {
         Prune {
             store,
             clock,
-            _turn: None,
+            turn: None,
         }
     }
 
@@ -182,8 +188,8 @@ impl Prune {
     ) -> Result<Piece, WriteError> {
         let began = Instant::now();
         let piece = patiently(async || self.store.prune(step, horizons, after, walk).await).await?;
-        if piece.next.is_some() {
-            sleep(began.elapsed().min(REST_MAX)).await;
+        if piece.next.is_some() && self.turn.is_some() {
+            sleep((began.elapsed() * REST_FACTOR).min(REST_MAX)).await;
         }
         Ok(piece)
     }
