@@ -24,6 +24,10 @@ const WORKERS: usize = 2;
 /// A stranger who fills them all with heads of 128 KiB takes 64 MiB.
 const CONNECTIONS_MAX: usize = 480;
 
+/// Of these to the receiver, if it has a listener for itself. The rest is enough for all viewers that
+/// there may be, and some who look.
+const RECEIVER_CONNECTIONS_MAX: usize = 256;
+
 /// How long nothing may be answered on a connection to the receiver: twice [`HEAD_TIMEOUT`], so that
 /// the HTTP server's own ways to end one, which tell the sender, come first.
 const QUIET_MAX: Duration = Duration::from_secs(10);
@@ -88,7 +92,8 @@ fn server(
     let (counted, ended) = (Arc::clone(connections), Arc::clone(connections));
     let connections_max = match role {
         Role::Both => CONNECTIONS_MAX,
-        Role::Receiver | Role::Dashboard => CONNECTIONS_MAX / 2,
+        Role::Receiver => RECEIVER_CONNECTIONS_MAX,
+        Role::Dashboard => CONNECTIONS_MAX - RECEIVER_CONNECTIONS_MAX,
     };
     let quiet_max = match role {
         Role::Receiver => QUIET_MAX,
