@@ -20,7 +20,7 @@
 //!
 //! **Architecture invariant:** a piece is one command in the inbox among others, bounded in rows,
 //! bytes and time, so that a push never waits behind more than one of them. The rows of what hangs
-//! together go in one even so ([`Bounds`]): one run is folded as a whole, too.
+//! together go in one even so (`Bounds`): one run is folded as a whole, too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
