@@ -4,10 +4,11 @@
 //! One piece is in the inbox at a time, so a push waits for one piece at most, and behind each there is
 //! a rest four times as long as it took: what a piece takes away lies on pages of its own everywhere in
 //! the database, and moving them from the log costs as much again. A piece that comes late because
-//! pushes wait before it is followed by the longest rest. Without a server there is none. It may be left at any
-//! piece and begun again: what is gone is gone, and the next run goes on behind it. Only one goes on at
-//! a time; a rebuild or an import may go on beside it, since each piece leaves rows that are what their
-//! events say.
+//! pushes wait before it is followed by the longest rest. Without a server there is none.
+//!
+//! It may be left at any piece and begun again: what is gone is gone, and the next run goes on behind
+//! it. Only one goes on at a time; a rebuild or an import may go on beside it, since each piece leaves
+//! rows that are what their events say.
 //!
 //! **Architecture invariant:** by itself the server counts ages from no later than a week after the
 //! newest delivery, so that a clock that has jumped ahead takes little: a push is let in only while the

@@ -337,7 +337,6 @@ pub(super) fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<JobRecord> {
     })
 }
 
-/// Makes the row what it is to be, and with it what it adds elsewhere.
 /// Counts a job of a queue that had not ended before. One whose end is corrected is not counted again.
 fn note_end(before: Option<&FoldedJob>, after: Option<&FoldedJob>, shares: &mut Shares) {
     let has_ended = |row: &FoldedJob| row.record.state.is_terminal();
@@ -351,6 +350,7 @@ fn note_end(before: Option<&FoldedJob>, after: Option<&FoldedJob>, shares: &mut 
     }
 }
 
+/// Makes the row what it is to be, and with it what it adds elsewhere.
 fn replace(
     tx: &Transaction<'_>,
     before: Option<(RowId, FoldedJob)>,

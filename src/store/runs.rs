@@ -287,7 +287,6 @@ pub(super) fn activity_record(cells: &Cells<'_, '_>) -> rusqlite::Result<Activit
     })
 }
 
-/// Makes the rows what they are to be, and with them what they add elsewhere.
 /// Counts a run that had not ended before. One whose outcome is corrected is not counted again.
 fn note_end(before: Option<&RunRecord>, after: Option<&RunRecord>, shares: &mut Shares) {
     let has_ended = |run: &RunRecord| run.outcome.is_end();
@@ -300,6 +299,7 @@ fn note_end(before: Option<&RunRecord>, after: Option<&RunRecord>, shares: &mut 
     }
 }
 
+/// Makes the rows what they are to be, and with them what they add elsewhere.
 fn replace(
     tx: &Transaction<'_>,
     before: Option<Stored>,

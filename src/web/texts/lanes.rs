@@ -32,6 +32,7 @@ pub struct LaneTexts {
     pub ago: fn(&str) -> String,
     pub failing: &'static str,
     pub failing_hint: &'static str,
+    pub failed_hint: &'static str,
     /// About how long, in milliseconds.
     pub about: fn(u64) -> String,
     pub median: &'static str,
@@ -122,6 +123,8 @@ impl LaneTexts {
         last_seen_hint: "The newest event, in this window or not.",
         ago: |length| format!("{length} ago"),
         failing: "failing now",
+        failed_hint: "What failed in the window. It is failing now if, of what ended in the last hour, \
+                      at least 3 and at least 10 % failed wholly or in part, or all did.",
         failing_hint: "Of what ended in the last hour, at least 3 and at least 10 % failed wholly or \
                        in part, or everything did.",
         about: |ms| about(ms, "under 1 s", &["s", "min", "h", "days"]),
@@ -229,6 +232,7 @@ impl LaneTexts {
         last_seen_hint: "最近一个事件，不限于本时间范围。",
         ago: |length| format!("{length}前"),
         failing: "正在失败",
+        failed_hint: "时间范围内失败的数量。若最近一小时结束的当中，失败或部分成功的至少有 3 个且不低于 10 %，或者全部如此，则标为“正在失败”。",
         failing_hint: "最近一小时结束的当中，失败或部分成功的至少有 3 个且不低于 10 %，或者全部如此。",
         about: |ms| about(ms, "不到 1 秒", &["秒", "分钟", "小时", "天"]),
         median: "中位数",

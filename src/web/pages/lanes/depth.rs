@@ -115,7 +115,7 @@ fn cards(lane: &LaneRecord, lag: Lag, sight: &Sight) -> Vec<Card> {
         Card::counting(texts.ended, total, &over(&list, from, to), texts.ended_hint),
         Card {
             aside: if is_failing { texts.failing } else { "" }.to_owned(),
-            ..Card::counting(failed_word, lane.ended.failed, &failed, texts.failing_hint)
+            ..Card::counting(failed_word, lane.ended.failed, &failed, texts.failed_hint)
         }
         .troubling(is_failing),
         Card {
