@@ -25,6 +25,7 @@ use crate::store::errors::WriteError;
 use crate::store::event_rows::{EventRow, Filing, Lane};
 use crate::store::import::Imported;
 use crate::store::inbox::Context;
+use crate::store::numbers::About;
 use crate::store::records::RowId;
 use crate::store::values::count;
 use crate::store::{Appended, Arrival, OwnerRule, held, retention, sources};
@@ -53,9 +54,9 @@ const INSERT_CAPTURE: &str =
 
 // Each job and each run once.
 const SELECT_SUBJECTS: &str = "
-    SELECT DISTINCT owner, job, NULL AS run FROM event WHERE delivery = ?1 AND job IS NOT NULL
+    SELECT DISTINCT job, NULL AS run FROM event WHERE delivery = ?1 AND job IS NOT NULL
     UNION ALL
-    SELECT DISTINCT owner, NULL, run FROM event WHERE delivery = ?1 AND run IS NOT NULL";
+    SELECT DISTINCT NULL, run FROM event WHERE delivery = ?1 AND run IS NOT NULL";
 
 const KEY_BYTES: usize = 16;
 
@@ -263,12 +264,10 @@ fn count_duplicate(
     let mut select = tx.prepare_cached(SELECT_SUBJECTS)?;
     let mut rows = select.query([delivery])?;
     while let Some(row) = rows.next()? {
-        let owner: String = row.get("owner")?;
-        match (row.get("job")?, row.get("run")?) {
-            (Some(job), _) => batch.repeat_job(owner, job),
-            (None, Some(run)) => batch.repeat_run(owner, run),
-            (None, None) => {}
-        }
+        batch.repeat(About {
+            job: row.get("job")?,
+            run: row.get("run")?,
+        });
     }
     Ok(Appended::Duplicate { delivery, differs })
 }
@@ -318,9 +317,10 @@ fn insert_events(
         received_at: arrival.delivery.received_at,
     };
     for (position, event) in arrival.events.iter().enumerate() {
-        let row = EventRow::of(event, &ctx.queues, &filing)?;
-        row.insert(tx, delivery, count(position), owner)?;
-        batch.add_event(owner, delivery, &arrival.region, row);
+        let about = batch.numbers.about(tx, owner, event)?;
+        let row = EventRow::of(event, &ctx.queues, &filing, about)?;
+        row.insert(tx, delivery, count(position))?;
+        batch.add_event(delivery, &arrival.region, row);
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ use crate::store::event_rows::EventRow;
 use crate::store::inbox::Context;
 use crate::store::jobs::{self, Told};
 use crate::store::lanes::Queues;
+use crate::store::numbers::{About, Numbers};
 use crate::store::records::RowId;
 use crate::store::rollups::Deltas;
 use crate::store::runs;
@@ -37,11 +38,13 @@ const SET_LAST_PUSH: &str = "
     ON CONFLICT (id) DO UPDATE SET
       sent_at = excluded.sent_at, received_at = excluded.received_at";
 
-/// The jobs and runs that are not folded yet, by owner and id.
+/// The jobs and runs that are not folded yet, by the numbers of their rows.
 #[derive(Default)]
 pub(super) struct Batch {
-    jobs: BTreeMap<(String, String), News>,
-    runs: BTreeMap<(String, String), News>,
+    /// Of what its events are about.
+    pub(super) numbers: Numbers,
+    jobs: BTreeMap<RowId, News>,
+    runs: BTreeMap<RowId, News>,
     /// What is brought in now is the history of another sink, and nothing that happens.
     pub(super) is_import: bool,
     /// What is counted once this is committed.
@@ -81,29 +84,28 @@ pub(super) struct Shares {
 
 impl Batch {
     /// Adds a new delivery's event, which is written.
-    pub(super) fn add_event(&mut self, owner: &str, delivery: RowId, region: &str, row: EventRow) {
-        let EventRow { job, run, .. } = &row;
+    pub(super) fn add_event(&mut self, delivery: RowId, region: &str, row: EventRow) {
+        let About { job, run } = row.about;
         if let Some(run) = run {
-            let news = self.runs.entry((owner.to_owned(), run.clone()));
-            news.or_default().add_event(delivery, !self.is_import);
+            let news = self.runs.entry(run).or_default();
+            news.add_event(delivery, !self.is_import);
         }
         if let Some(job) = job {
-            let news = self.jobs.entry((owner.to_owned(), job.clone()));
-            let news = news.or_default();
+            let news = self.jobs.entry(job).or_default();
             news.add_event(delivery, !self.is_import);
             let is_first = news.events == 1;
             news.only = is_first.then(|| Told::of(row, region));
         }
     }
 
-    /// Adds a push that brought this job's events once more.
-    pub(super) fn repeat_job(&mut self, owner: String, job: String) {
-        self.jobs.entry((owner, job)).or_default().deliveries += 1;
-    }
-
-    /// Adds a push that brought this run's events once more.
-    pub(super) fn repeat_run(&mut self, owner: String, run: String) {
-        self.runs.entry((owner, run)).or_default().deliveries += 1;
+    /// Adds a push that brought the events of a job or run once more.
+    pub(super) fn repeat(&mut self, about: About) {
+        if let Some(job) = about.job {
+            self.jobs.entry(job).or_default().deliveries += 1;
+        }
+        if let Some(run) = about.run {
+            self.runs.entry(run).or_default().deliveries += 1;
+        }
     }
 
     /// Notes by which clocks a push came that was taken.
@@ -115,15 +117,24 @@ impl Batch {
 
     /// Folds what is not folded yet. The second call finds nothing to do.
     pub(super) fn settle(&mut self, tx: &Transaction<'_>, ctx: &Context) -> rusqlite::Result<()> {
-        let (jobs, runs) = (mem::take(&mut self.jobs), mem::take(&mut self.runs));
+        let (mut jobs, mut runs) = (mem::take(&mut self.jobs), mem::take(&mut self.runs));
         let mut shares = Shares::default();
-        for ((owner, run), news) in runs {
+        for (run, is_new) in self.numbers.take_runs() {
+            let news = runs.remove(&run.row).unwrap_or_default();
             shares.counts_ends = news.is_live;
-            runs::take_in(tx, &owner, &run, &news, &mut shares)?;
+            runs::take_in(tx, &run, is_new, &news, &mut shares)?;
         }
-        for ((owner, job), news) in jobs {
+        for (job, is_new) in self.numbers.take_jobs() {
+            let news = jobs.remove(&job.row).unwrap_or_default();
             shares.counts_ends = news.is_live;
-            jobs::take_in(tx, &owner, &job, &news, &mut shares)?;
+            jobs::take_in(tx, &job, is_new, &news, &mut shares)?;
+        }
+        // What is left was only repeated.
+        for (run, news) in runs {
+            runs::repeat(tx, run, &news)?;
+        }
+        for (job, news) in jobs {
+            jobs::repeat(tx, job, &news)?;
         }
         self.tally.add(mem::take(&mut shares.ends));
         mem::take(&mut self.arrivals).write(tx)?;

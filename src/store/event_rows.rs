@@ -7,6 +7,7 @@ use rusqlite::{Row, Transaction, params};
 
 use crate::clock::Timestamp;
 use crate::notification::event::{Event, JobState};
+use crate::store::numbers::About;
 use crate::store::options::QueueRule;
 use crate::store::queues::{self, Origin, Rank};
 use crate::store::records::{RowId, TimeSource};
@@ -14,9 +15,9 @@ use crate::store::values::{json, read_time};
 
 const INSERT_EVENT: &str = "
     INSERT INTO event (
-      delivery, position, owner, kind, job, run, state, terminal, ordered_at, at, at_from, queue,
+      delivery, position, kind, job, run, state, terminal, ordered_at, at, at_from, queue,
       queue_rule, event
-    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 const UPDATE_EVENT: &str = "
     UPDATE event
@@ -43,8 +44,7 @@ pub(super) struct Lane<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct EventRow {
     pub(super) kind: String,
-    pub(super) job: Option<String>,
-    pub(super) run: Option<String>,
+    pub(super) about: About,
     pub(super) state: Option<String>,
     pub(super) terminal: bool,
     pub(super) ordered_at: Option<i64>,
@@ -61,16 +61,16 @@ impl EventRow {
         event: &Event,
         rules: &[QueueRule],
         filing: &Filing<'_>,
+        about: About,
     ) -> rusqlite::Result<EventRow> {
         let (at, at_from) = time_of(event, filing);
-        let facts = facts_of(event);
+        let state = state_of(event);
         let (queue, rank) = queue_of(event, rules, &filing.lane);
         Ok(EventRow {
             kind: event.word().to_owned(),
-            job: facts.job.map(str::to_owned),
-            run: facts.run.map(str::to_owned),
-            state: facts.state.map(|state| state.word().to_owned()),
-            terminal: facts.state.is_some_and(JobState::is_terminal),
+            about,
+            state: state.map(|state| state.word().to_owned()),
+            terminal: state.is_some_and(JobState::is_terminal),
             ordered_at: (at_from != TimeSource::Arrival).then_some(at.0),
             at,
             at_from: at_from.word().to_owned(),
@@ -84,8 +84,10 @@ impl EventRow {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<EventRow> {
         Ok(EventRow {
             kind: row.get("kind")?,
-            job: row.get("job")?,
-            run: row.get("run")?,
+            about: About {
+                job: row.get("job")?,
+                run: row.get("run")?,
+            },
             state: row.get("state")?,
             terminal: row.get("terminal")?,
             ordered_at: row.get("ordered_at")?,
@@ -102,16 +104,14 @@ impl EventRow {
         tx: &Transaction<'_>,
         delivery: RowId,
         position: i64,
-        owner: &str,
     ) -> rusqlite::Result<()> {
         let mut insert = tx.prepare_cached(INSERT_EVENT)?;
         insert.execute(params![
             delivery,
             position,
-            owner,
             self.kind,
-            self.job,
-            self.run,
+            self.about.job,
+            self.about.run,
             self.state,
             self.terminal,
             self.ordered_at,
@@ -130,8 +130,8 @@ impl EventRow {
         update.execute(params![
             id,
             self.kind,
-            self.job,
-            self.run,
+            self.about.job,
+            self.about.run,
             self.state,
             self.terminal,
             self.ordered_at,
@@ -145,35 +145,13 @@ impl EventRow {
     }
 }
 
-/// What an event is about, for its columns.
-struct Facts<'a> {
-    job: Option<&'a str>,
-    run: Option<&'a str>,
-    state: Option<JobState>,
-}
-
-fn facts_of(event: &Event) -> Facts<'_> {
+/// `None` if it was not understood.
+fn state_of(event: &Event) -> Option<JobState> {
     match event {
-        Event::Job(job) => Facts {
-            job: Some(&job.job_id),
-            run: None,
-            state: Some(job.state),
-        },
-        Event::Run(run) => Facts {
-            job: None,
-            run: Some(&run.run_id),
-            state: Some(run.state),
-        },
-        Event::Activity(activity) => Facts {
-            job: activity.job_id.as_deref(),
-            run: Some(&activity.run_id),
-            state: Some(activity.state),
-        },
-        Event::Unrecognized(_) => Facts {
-            job: None,
-            run: None,
-            state: None,
-        },
+        Event::Job(job) => Some(job.state),
+        Event::Run(run) => Some(run.state),
+        Event::Activity(activity) => Some(activity.state),
+        Event::Unrecognized(_) => None,
     }
 }
 

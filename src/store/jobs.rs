@@ -14,6 +14,7 @@ use crate::store::cells::{self, Cells};
 use crate::store::event_rows::EventRow;
 use crate::store::fold::{self, FoldedJob, JobPart};
 use crate::store::inbox::Context;
+use crate::store::numbers::Subject;
 use crate::store::records::{JobRecord, RowId};
 use crate::store::rollups;
 use crate::store::values::{as_read_back, count, json, parse_json, read_count, read_time};
@@ -35,39 +36,39 @@ pub(super) const READ_EVENTS_MAX: i64 = 4_096;
 const SELECT_PARTS: &str = "
     SELECT event.event, event.at, event.queue, event.queue_rule, delivery.region
     FROM event JOIN delivery ON delivery.id = event.delivery
-    WHERE event.owner = +?1 AND event.job = +?2
+    WHERE event.job = +?1
     ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
       delivery.topic DESC, delivery.key DESC, event.position DESC
-    LIMIT +?3";
+    LIMIT +?2";
 
 const SELECT_COUNTS: &str = "
     SELECT
       (SELECT COUNT(*) FROM event JOIN delivery ON delivery.id = event.delivery
-        WHERE event.owner = ?1 AND event.job = ?2) AS events,
+        WHERE event.job = ?1) AS events,
       (SELECT COALESCE(SUM(1 + duplicates), 0) FROM delivery WHERE id IN (
-        SELECT delivery FROM event WHERE owner = ?1 AND job = ?2
+        SELECT delivery FROM event WHERE job = ?1
       )) AS deliveries";
 
 const SELECT_ROW: &str = "
-    SELECT id, job, owner, region, queue, run, workflow, names, type, state, raw_state, code,
+    SELECT job, owner, region, queue, run, workflow, names, type, state, raw_state, code,
       error_group, message, user_data, input, submitted_at, started_at, finished_at, duration_ms,
       events, deliveries, conflict, last_event_at, extra
-    FROM job WHERE job = ?1 AND owner = ?2";
+    FROM job WHERE id = ?1";
 
 const INSERT_JOB: &str = "
     INSERT INTO job (
-      job, owner, region, queue, run, workflow, names, type, state, raw_state, code, error_group,
+      id, job, owner, region, queue, run, workflow, names, type, state, raw_state, code, error_group,
       message, user_data, input, submitted_at, started_at, finished_at, duration_ms, events,
       deliveries, conflict, last_event_at, extra
     ) VALUES (
-      :job, :owner, :region, :queue, :run, :workflow, :names, :type, :state, :raw_state, :code,
+      :id, :job, :owner, :region, :queue, :run, :workflow, :names, :type, :state, :raw_state, :code,
       :error_group, :message, :user_data, :input, :submitted_at, :started_at, :finished_at,
       :duration_ms, :events, :deliveries, :conflict, :last_event_at, :extra
     )";
 
 const UPDATE_JOB: &str = "
     UPDATE job SET
-      region = :region, queue = :queue, run = :run,
+      job = :job, owner = :owner, region = :region, queue = :queue, run = :run,
       workflow = :workflow, names = :names, type = :type,
       state = :state, raw_state = :raw_state, code = :code,
       error_group = :error_group, message = :message,
@@ -77,14 +78,13 @@ const UPDATE_JOB: &str = "
       events = :events, deliveries = :deliveries,
       conflict = :conflict, last_event_at = :last_event_at,
       extra = :extra
-    WHERE job = :job AND owner = :owner";
+    WHERE id = :id";
 
 const UPDATE_COUNTS: &str = "UPDATE job SET events = ?2, deliveries = ?3 WHERE id = ?1";
 
 const DELETE_JOB: &str = "DELETE FROM job WHERE id = ?1";
 
-const ADD_DELIVERIES: &str = "
-    UPDATE job SET deliveries = deliveries + ?3 WHERE job = ?1 AND owner = ?2";
+const ADD_DELIVERIES: &str = "UPDATE job SET deliveries = deliveries + ?2 WHERE id = ?1";
 
 /// What became of a row that was folded again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,14 +135,13 @@ pub(super) struct Counted {
 }
 
 impl Counts<'_> {
-    /// Adds to what the row had, or counts by `sql`, which knows the owner and the id.
+    /// Adds to what the row had, or counts by `sql`, which knows the row.
     pub(super) fn count(
         self,
         tx: &Transaction<'_>,
         before: Counted,
         sql: &str,
-        owner: &str,
-        id: &str,
+        row: RowId,
     ) -> rusqlite::Result<Counted> {
         match self {
             Counts::Add(news) => Ok(Counted {
@@ -151,7 +150,7 @@ impl Counts<'_> {
             }),
             Counts::Again => {
                 let mut select = tx.prepare_cached(sql)?;
-                select.query_row([owner, id], |row| {
+                select.query_row([row], |row| {
                     Ok(Counted {
                         events: read_count(row, "events")?,
                         deliveries: read_count(row, "deliveries")?,
@@ -167,13 +166,12 @@ impl Counts<'_> {
 pub(super) fn refold_job(
     tx: &Transaction<'_>,
     ctx: &Context,
-    owner: &str,
-    job: &str,
+    job: &Subject,
     mut shares: Shares,
 ) -> rusqlite::Result<Change> {
-    let parts = parts(tx, owner, job)?;
-    let before = stored(tx, owner, job)?;
-    let change = fold(tx, owner, job, &parts, before, Counts::Again, &mut shares)?;
+    let parts = parts(tx, job)?;
+    let before = stored(tx, job.row)?;
+    let change = fold(tx, job, &parts, before, Counts::Again, &mut shares)?;
     shares.write(tx, ctx)?;
     Ok(change)
 }
@@ -182,38 +180,38 @@ pub(super) fn refold_job(
 /// which the caller writes.
 pub(super) fn take_in(
     tx: &Transaction<'_>,
-    owner: &str,
-    job: &str,
+    job: &Subject,
+    is_new: bool,
     news: &News,
     shares: &mut Shares,
 ) -> rusqlite::Result<()> {
-    if news.events == 0 {
-        let deliveries = count(news.deliveries);
-        let mut update = tx.prepare_cached(ADD_DELIVERIES)?;
-        update.execute(params![job, owner, deliveries])?;
-        return Ok(());
-    }
-    let before = stored(tx, owner, job)?;
-    let parts = match (&before, &news.only) {
-        // Each job with events has a row, so without a row it has no other event. Most jobs come
-        // and go with one.
-        (None, Some(told)) => part(told, job)?.into_iter().collect(),
-        _ => parts(tx, owner, job)?,
+    let before = if is_new { None } else { stored(tx, job.row)? };
+    let parts = match &news.only {
+        // A new one has no other event. Most jobs come and go with one.
+        Some(told) if is_new => part(told, &job.id)?.into_iter().collect(),
+        _ => parts(tx, job)?,
     };
-    fold(tx, owner, job, &parts, before, Counts::Add(news), shares)?;
+    fold(tx, job, &parts, before, Counts::Add(news), shares)?;
+    Ok(())
+}
+
+/// Counts pushes that brought a job's events once more.
+pub(super) fn repeat(tx: &Transaction<'_>, job: RowId, news: &News) -> rusqlite::Result<()> {
+    let mut update = tx.prepare_cached(ADD_DELIVERIES)?;
+    update.execute([job, count(news.deliveries)])?;
     Ok(())
 }
 
 /// Returns what a job is folded from, in order.
-fn parts(tx: &Transaction<'_>, owner: &str, job: &str) -> rusqlite::Result<Vec<JobPart>> {
+fn parts(tx: &Transaction<'_>, job: &Subject) -> rusqlite::Result<Vec<JobPart>> {
     let mut select = tx.prepare_cached(SELECT_PARTS)?;
-    let mut rows = select.query(params![owner, job, READ_EVENTS_MAX])?;
+    let mut rows = select.query([job.row, READ_EVENTS_MAX])?;
     let mut window = Window::new(FOLDED_EVENTS_MAX, FOLDED_BYTES_MAX);
     let mut parts = Vec::new();
     while let Some(row) = rows.next()? {
         let told = told(row)?;
         match window.place(&told.event, &lane(&told)) {
-            Place::Take => parts.extend(part(&told, job)?),
+            Place::Take => parts.extend(part(&told, &job.id)?),
             Place::Repeat => {}
             Place::Full => break,
         }
@@ -224,28 +222,27 @@ fn parts(tx: &Transaction<'_>, owner: &str, job: &str) -> rusqlite::Result<Vec<J
 
 fn fold(
     tx: &Transaction<'_>,
-    owner: &str,
-    job: &str,
+    job: &Subject,
     parts: &[JobPart],
-    before: Option<(RowId, FoldedJob)>,
+    before: Option<FoldedJob>,
     counts: Counts<'_>,
     shares: &mut Shares,
 ) -> rusqlite::Result<Change> {
     shares.queues.note(parts);
-    let mut after = fold::fold_job(owner, job, parts);
+    let mut after = fold::fold_job(&job.owner, &job.id, parts);
     if let Some(after) = &mut after {
         let counted = before
             .as_ref()
-            .map_or_else(Counted::default, |(_, row)| Counted {
+            .map_or_else(Counted::default, |row| Counted {
                 events: row.record.events,
                 deliveries: row.record.deliveries,
             });
-        let counted = counts.count(tx, counted, SELECT_COUNTS, owner, job)?;
+        let counted = counts.count(tx, counted, SELECT_COUNTS, job.row)?;
         after.record.events = counted.events;
         after.record.deliveries = counted.deliveries;
         after.record.extra = as_read_back(&after.record.extra)?;
     }
-    replace(tx, before, after, shares)
+    replace(tx, job.row, before, after, shares)
 }
 
 /// Returns what a job's queue is decided by, beside the event itself.
@@ -290,18 +287,13 @@ fn part(told: &Told, job: &str) -> rusqlite::Result<Option<JobPart>> {
     }))
 }
 
-fn stored(
-    tx: &Transaction<'_>,
-    owner: &str,
-    job: &str,
-) -> rusqlite::Result<Option<(RowId, FoldedJob)>> {
+fn stored(tx: &Transaction<'_>, job: RowId) -> rusqlite::Result<Option<FoldedJob>> {
     let mut select = tx.prepare_cached(SELECT_ROW)?;
-    let row = select.query_row([job, owner], |row| {
-        let folded = FoldedJob {
+    let row = select.query_row([job], |row| {
+        Ok(FoldedJob {
             record: cells::read(row, record)?,
             names: row.get("names")?,
-        };
-        Ok((row.get("id")?, folded))
+        })
     });
     row.optional()
 }
@@ -353,13 +345,14 @@ fn note_end(before: Option<&FoldedJob>, after: Option<&FoldedJob>, shares: &mut 
 /// Makes the row what it is to be, and with it what it adds elsewhere.
 fn replace(
     tx: &Transaction<'_>,
-    before: Option<(RowId, FoldedJob)>,
+    id: RowId,
+    before: Option<FoldedJob>,
     after: Option<FoldedJob>,
     shares: &mut Shares,
 ) -> rusqlite::Result<Change> {
     let contribution = |row: &FoldedJob| rollups::of_job(&row.record);
     let words_of = |row: &FoldedJob| words::of_job(&row.record, &row.names);
-    let had = before.as_ref().map(|(_, row)| row);
+    let had = before.as_ref();
     shares.roll_ups.replace(
         had.and_then(contribution),
         after.as_ref().and_then(contribution),
@@ -367,20 +360,18 @@ fn replace(
     note_end(had, after.as_ref(), shares);
     let words_before = had.map(words_of).unwrap_or_default();
     let words_after = after.as_ref().map(words_of).unwrap_or_default();
-    let (id, change) = match (before, after) {
+    let change = match (before, after) {
         (None, None) => return Ok(Change::Same),
-        (Some((id, _)), None) => {
+        (Some(_), None) => {
             tx.prepare_cached(DELETE_JOB)?.execute([id])?;
-            (id, Change::Removed)
+            Change::Removed
         }
         (None, Some(after)) => {
-            // Not an upsert: which of the two it is, is known, and an upsert that returns the
-            // number costs a statement journal.
-            write(tx, INSERT_JOB, &after)?;
-            (tx.last_insert_rowid(), Change::Added)
+            write(tx, INSERT_JOB, id, &after)?;
+            Change::Added
         }
-        (Some((id, before)), Some(after)) if before == after => (id, Change::Same),
-        (Some((id, mut before)), Some(after)) => {
+        (Some(before), Some(after)) if before == after => Change::Same,
+        (Some(mut before), Some(after)) => {
             before.record.events = after.record.events;
             before.record.deliveries = after.record.deliveries;
             if before == after {
@@ -391,9 +382,9 @@ fn replace(
                 ];
                 tx.prepare_cached(UPDATE_COUNTS)?.execute(counts)?;
             } else {
-                write(tx, UPDATE_JOB, &after)?;
+                write(tx, UPDATE_JOB, id, &after)?;
             }
-            (id, Change::Changed)
+            Change::Changed
         }
     };
     let words = &mut shares.words;
@@ -402,9 +393,10 @@ fn replace(
 }
 
 /// Runs a statement that sets every column.
-fn write(tx: &Transaction<'_>, sql: &str, folded: &FoldedJob) -> rusqlite::Result<()> {
+fn write(tx: &Transaction<'_>, sql: &str, id: RowId, folded: &FoldedJob) -> rusqlite::Result<()> {
     let record = &folded.record;
     tx.prepare_cached(sql)?.execute(named_params! {
+            ":id": id,
             ":job": record.id,
             ":owner": record.owner,
             ":region": record.region,

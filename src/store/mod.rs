@@ -93,6 +93,7 @@ mod jobs;
 mod lanes;
 mod log;
 mod notes;
+mod numbers;
 mod open;
 mod queues;
 mod readers;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
+use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 
 use crate::notification::event::JobState;
 use crate::store::batch::{News, Shares};
@@ -15,6 +15,7 @@ use crate::store::fold_run::{self, RunPart};
 use crate::store::inbox::Context;
 use crate::store::jobs::{Change, Counted, Counts};
 use crate::store::lanes;
+use crate::store::numbers::Subject;
 use crate::store::records::{ActivityRecord, RowId, RunOutcome, RunRecord, WorkflowName};
 use crate::store::rollups::{self, Deltas};
 use crate::store::values::{as_read_back, count, json, read_json, read_maybe_time, read_time};
@@ -37,24 +38,24 @@ const READ_EVENTS_MAX: i64 = 65_536;
 const SELECT_PARTS: &str = "
     SELECT event.event, event.at, delivery.region, delivery.published_at
     FROM event JOIN delivery ON delivery.id = event.delivery
-    WHERE event.owner = +?1 AND event.run = +?2
+    WHERE event.run = +?1
     ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
       delivery.topic DESC, delivery.key DESC, event.position DESC
-    LIMIT +?3";
+    LIMIT +?2";
 
 const SELECT_COUNTS: &str = "
     SELECT
       (SELECT COUNT(*) FROM event JOIN delivery ON delivery.id = event.delivery
-        WHERE event.owner = ?1 AND event.run = ?2) AS events,
+        WHERE event.run = ?1) AS events,
       (SELECT COALESCE(SUM(1 + duplicates), 0) FROM delivery WHERE id IN (
-        SELECT delivery FROM event WHERE owner = ?1 AND run = ?2
+        SELECT delivery FROM event WHERE run = ?1
       )) AS deliveries";
 
 const SELECT_RUN: &str = "
-    SELECT id, run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
+    SELECT run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
       nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
       events, deliveries, conflict, start_missing, last_event_at, extra
-    FROM run WHERE run = ?1 AND owner = ?2";
+    FROM run WHERE id = ?1";
 
 const SELECT_ACTIVITIES: &str = "
     SELECT id, run, owner, name, type, region, workflow, workflow_name, job, template_id, state,
@@ -64,18 +65,18 @@ const SELECT_ACTIVITIES: &str = "
 
 const INSERT_RUN: &str = "
     INSERT INTO run (
-      run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
+      id, run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
       nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
       events, deliveries, conflict, start_missing, last_event_at, extra
     ) VALUES (
-      :run, :owner, :region, :workflow, :workflow_name, :media_id, :input, :user_data, :outcome,
+      :id, :run, :owner, :region, :workflow, :workflow_name, :media_id, :input, :user_data, :outcome,
       :nothing_done, :raw_state, :code, :error_group, :message, :created_at, :finished_at,
       :duration_ms, :events, :deliveries, :conflict, :start_missing, :last_event_at, :extra
     )";
 
 const UPDATE_RUN: &str = "
     UPDATE run SET
-      region = :region, workflow = :workflow,
+      run = :run, owner = :owner, region = :region, workflow = :workflow,
       workflow_name = :workflow_name, media_id = :media_id,
       input = :input, user_data = :user_data, outcome = :outcome,
       nothing_done = :nothing_done, raw_state = :raw_state,
@@ -84,7 +85,7 @@ const UPDATE_RUN: &str = "
       duration_ms = :duration_ms, events = :events,
       deliveries = :deliveries, conflict = :conflict, start_missing = :start_missing,
       last_event_at = :last_event_at, extra = :extra
-    WHERE run = :run AND owner = :owner";
+    WHERE id = :id";
 
 const UPSERT_ACTIVITY: &str = "
     INSERT INTO activity (
@@ -110,8 +111,7 @@ const DELETE_RUN: &str = "DELETE FROM run WHERE id = ?1";
 
 const DELETE_ACTIVITY: &str = "DELETE FROM activity WHERE id = ?1";
 
-const ADD_DELIVERIES: &str = "
-    UPDATE run SET deliveries = deliveries + ?3 WHERE run = ?1 AND owner = ?2";
+const ADD_DELIVERIES: &str = "UPDATE run SET deliveries = deliveries + ?2 WHERE id = ?1";
 
 /// Folds a run and its activities again from their events and counts them again, with all that is
 /// kept beside their rows. Any row of them that changed makes it changed.
@@ -119,11 +119,11 @@ const ADD_DELIVERIES: &str = "
 pub(super) fn refold_run(
     tx: &Transaction<'_>,
     ctx: &Context,
-    owner: &str,
-    run: &str,
+    run: &Subject,
     mut shares: Shares,
 ) -> rusqlite::Result<Change> {
-    let change = fold(tx, owner, run, Counts::Again, &mut shares)?;
+    let before = stored(tx, run)?;
+    let change = fold(tx, run, before, Counts::Again, &mut shares)?;
     shares.write(tx, ctx)?;
     Ok(change)
 }
@@ -132,30 +132,32 @@ pub(super) fn refold_run(
 /// which the caller writes.
 pub(super) fn take_in(
     tx: &Transaction<'_>,
-    owner: &str,
-    run: &str,
+    run: &Subject,
+    is_new: bool,
     news: &News,
     shares: &mut Shares,
 ) -> rusqlite::Result<()> {
-    if news.events == 0 {
-        let deliveries = count(news.deliveries);
-        let mut update = tx.prepare_cached(ADD_DELIVERIES)?;
-        update.execute(params![run, owner, deliveries])?;
-        return Ok(());
-    }
-    fold(tx, owner, run, Counts::Add(news), shares)?;
+    let before = if is_new { None } else { stored(tx, run)? };
+    fold(tx, run, before, Counts::Add(news), shares)?;
+    Ok(())
+}
+
+/// Counts pushes that brought a run's events once more.
+pub(super) fn repeat(tx: &Transaction<'_>, run: RowId, news: &News) -> rusqlite::Result<()> {
+    let mut update = tx.prepare_cached(ADD_DELIVERIES)?;
+    update.execute([run, count(news.deliveries)])?;
     Ok(())
 }
 
 fn fold(
     tx: &Transaction<'_>,
-    owner: &str,
-    run: &str,
+    run: &Subject,
+    before: Option<Stored>,
     counts: Counts<'_>,
     shares: &mut Shares,
 ) -> rusqlite::Result<Change> {
     let mut select = tx.prepare_cached(SELECT_PARTS)?;
-    let mut rows = select.query(params![owner, run, READ_EVENTS_MAX])?;
+    let mut rows = select.query([run.row, READ_EVENTS_MAX])?;
     let mut window = Window::new(FOLDED_EVENTS_MAX, FOLDED_BYTES_MAX);
     let mut parts: Vec<RunPart> = Vec::new();
     while let Some(row) = rows.next()? {
@@ -167,9 +169,8 @@ fn fold(
     }
     drop(rows);
     parts.reverse();
-    lanes::note_workflows(tx, owner, &parts)?;
-    let before = stored(tx, owner, run)?;
-    let mut after = fold_run::fold_run(owner, run, &parts);
+    lanes::note_workflows(tx, &run.owner, &parts)?;
+    let mut after = fold_run::fold_run(&run.owner, &run.id, &parts);
     if let Some(after) = &mut after {
         let counted = before
             .as_ref()
@@ -177,7 +178,7 @@ fn fold(
                 events: row.record.events,
                 deliveries: row.record.deliveries,
             });
-        let counted = counts.count(tx, counted, SELECT_COUNTS, owner, run)?;
+        let counted = counts.count(tx, counted, SELECT_COUNTS, run.row)?;
         after.events = counted.events;
         after.deliveries = counted.deliveries;
         after.extra = as_read_back(&after.extra)?;
@@ -185,7 +186,7 @@ fn fold(
             activity.extra = as_read_back(&activity.extra)?;
         }
     }
-    replace(tx, before, after, shares)
+    replace(tx, run.row, before, after, shares)
 }
 
 fn part(row: &Row<'_>) -> rusqlite::Result<RunPart> {
@@ -199,21 +200,18 @@ fn part(row: &Row<'_>) -> rusqlite::Result<RunPart> {
 
 /// A run's row as it is, with the numbers of its activities' rows in the same order.
 struct Stored {
-    id: RowId,
     record: RunRecord,
     activity_ids: Vec<RowId>,
 }
 
-fn stored(tx: &Transaction<'_>, owner: &str, run: &str) -> rusqlite::Result<Option<Stored>> {
+fn stored(tx: &Transaction<'_>, run: &Subject) -> rusqlite::Result<Option<Stored>> {
     let mut select = tx.prepare_cached(SELECT_RUN)?;
-    let row = select.query_row([run, owner], |row| {
-        Ok((row.get("id")?, cells::read(row, record)?))
-    });
-    let Some((id, mut record)) = row.optional()? else {
+    let row = select.query_row([run.row], |row| cells::read(row, record));
+    let Some(mut record) = row.optional()? else {
         return Ok(None);
     };
     let mut select = tx.prepare_cached(SELECT_ACTIVITIES)?;
-    let rows = select.query_map([run, owner], |row| {
+    let rows = select.query_map([&run.id, &run.owner], |row| {
         Ok((row.get("id")?, cells::read(row, activity_record)?))
     })?;
     let mut rows: Vec<(RowId, ActivityRecord)> = rows.collect::<rusqlite::Result<_>>()?;
@@ -221,7 +219,6 @@ fn stored(tx: &Transaction<'_>, owner: &str, run: &str) -> rusqlite::Result<Opti
     let activity_ids;
     (activity_ids, record.activities) = rows.into_iter().unzip();
     Ok(Some(Stored {
-        id,
         record,
         activity_ids,
     }))
@@ -302,6 +299,7 @@ fn note_end(before: Option<&RunRecord>, after: Option<&RunRecord>, shares: &mut 
 /// Makes the rows what they are to be, and with them what they add elsewhere.
 fn replace(
     tx: &Transaction<'_>,
+    id: RowId,
     before: Option<Stored>,
     after: Option<RunRecord>,
     shares: &mut Shares,
@@ -317,29 +315,28 @@ fn replace(
     let activities = after.as_ref().map_or(&[][..], |after| &after.activities);
     let mut has_changed =
         replace_activities(tx, before.as_ref(), activities, &mut shares.roll_ups)?;
-    let (id, change) = match (before, after) {
+    let change = match (before, after) {
         (None, None) => return Ok(Change::Same),
-        (Some(before), None) => {
-            tx.prepare_cached(DELETE_RUN)?.execute([before.id])?;
-            (before.id, Change::Removed)
+        (Some(_), None) => {
+            tx.prepare_cached(DELETE_RUN)?.execute([id])?;
+            Change::Removed
         }
         (None, Some(after)) => {
-            write(tx, INSERT_RUN, &after)?;
-            (tx.last_insert_rowid(), Change::Added)
+            write(tx, INSERT_RUN, id, &after)?;
+            Change::Added
         }
         (Some(mut before), Some(mut after)) => {
             before.record.activities = Vec::new();
             after.activities = Vec::new();
             if before.record != after {
-                write(tx, UPDATE_RUN, &after)?;
+                write(tx, UPDATE_RUN, id, &after)?;
                 has_changed = true;
             }
-            let change = if has_changed {
+            if has_changed {
                 Change::Changed
             } else {
                 Change::Same
-            };
-            (before.id, change)
+            }
         }
     };
     let words = &mut shares.words;
@@ -384,8 +381,9 @@ fn replace_activities(
 }
 
 /// Runs a statement that sets every column.
-fn write(tx: &Transaction<'_>, sql: &str, record: &RunRecord) -> rusqlite::Result<()> {
+fn write(tx: &Transaction<'_>, sql: &str, id: RowId, record: &RunRecord) -> rusqlite::Result<()> {
     tx.prepare_cached(sql)?.execute(named_params! {
+            ":id": id,
             ":run": record.id,
             ":owner": record.owner,
             ":region": record.region,
@@ -442,6 +440,8 @@ fn upsert_activity(tx: &Transaction<'_>, record: &ActivityRecord) -> rusqlite::R
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::{
         Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest,
     };
@@ -816,33 +816,34 @@ mod tests {
         test.append(arrival_saying("m1", NOON, START));
         test.append(arrival_saying("m2", NOON, REPORT));
         test.append(arrival_saying("m2", NOON, REPORT));
+        let subject = |sql: &str, id: &str| Subject {
+            row: test
+                .look()
+                .query_row(sql, [id], |row| row.get(0))
+                .unwrap_or(77),
+            owner: "1001".to_owned(),
+            id: id.to_owned(),
+        };
+        let of_run = "SELECT id FROM run WHERE run = ?1";
+        let of_job = "SELECT id FROM job WHERE job = ?1";
+        let run = subject(of_run, RUN);
+        let job = subject(of_job, "aaaa3333aaaa3333aaaa3333aaaa3333");
+        let none = [subject(of_run, "none"), subject(of_job, "none")];
+        let all = Arc::new((run, job, none));
         let refold = |sql: &'static str, expected: Change| {
-            let refolded = test.put((sql, expected), |tx, ctx, (sql, expected)| {
+            let asked = (sql, expected, Arc::clone(&all));
+            let refolded = test.put(asked, |tx, ctx, (sql, expected, all)| {
                 tx.execute_batch(sql)?;
-                let job = "aaaa3333aaaa3333aaaa3333aaaa3333";
+                let (run, job, [no_run, no_job]) = &**all;
+                let of_run = |run| refold_run(tx, ctx, run, Shares::default());
+                let of_job = |job| jobs::refold_job(tx, ctx, job, Shares::default());
                 assert_eq!(
-                    refold_run(tx, ctx, "1001", RUN, Shares::default())?,
-                    *expected,
+                    (of_run(run)?, of_job(job)?),
+                    (*expected, *expected),
                     "{sql}"
                 );
-                assert_eq!(
-                    jobs::refold_job(tx, ctx, "1001", job, Shares::default())?,
-                    *expected,
-                    "{sql}"
-                );
-                assert_eq!(
-                    refold_run(tx, ctx, "1001", RUN, Shares::default())?,
-                    Change::Same,
-                    "{sql}"
-                );
-                assert_eq!(
-                    refold_run(tx, ctx, "9", "none", Shares::default())?,
-                    Change::Same
-                );
-                assert_eq!(
-                    jobs::refold_job(tx, ctx, "9", "none", Shares::default())?,
-                    Change::Same
-                );
+                let again = [of_run(run)?, of_job(job)?, of_run(no_run)?, of_job(no_job)?];
+                assert_eq!(again, [Change::Same; 4], "{sql}");
                 Ok(Ok(()))
             });
             refolded.recv().unwrap().unwrap();

@@ -87,7 +87,7 @@ CREATE TABLE delivery (
   -- 16 bytes that stand for (owner, region, topic, message id); see append.rs.
   key BLOB NOT NULL UNIQUE,
   source INTEGER NOT NULL REFERENCES source (id),
-  -- Empty where nothing named them, here and in `event` and `job`.
+  -- Empty where nothing named them, here and in `job`.
   owner TEXT NOT NULL,
   region TEXT NOT NULL,
   topic TEXT NOT NULL,
@@ -141,11 +141,10 @@ CREATE TABLE event (
   -- The event's place in its message, from 0.
   position INTEGER NOT NULL,
   kind TEXT NOT NULL,
-  owner TEXT NOT NULL,
-  -- The job it is about: a job's event, or an activity's that names one.
-  job TEXT,
-  -- The run it is about or belongs to.
-  run TEXT,
+  -- The row of the job it is about: a job's event, or an activity's that names one. See numbers.rs.
+  job INTEGER,
+  -- The row of the run it is about or belongs to.
+  run INTEGER,
   state TEXT,
   terminal INTEGER NOT NULL,
   -- When it happened by the message or the envelope, what it is folded by; NULL if neither says.
@@ -160,11 +159,10 @@ CREATE TABLE event (
   UNIQUE (delivery, position)
 ) STRICT;
 
--- With the delivery, so that retention finds what hangs together without reading events.
-CREATE INDEX event_by_job ON event (owner, job, terminal, ordered_at, delivery)
-  WHERE job IS NOT NULL;
-CREATE INDEX event_by_run ON event (owner, run, terminal, ordered_at, delivery)
-  WHERE run IS NOT NULL;
+-- With the delivery, so that retention finds what hangs together without reading events. By number
+-- and not by id: ids are random, so that each event would touch a page of its own.
+CREATE INDEX event_by_job ON event (job, terminal, ordered_at, delivery) WHERE job IS NOT NULL;
+CREATE INDEX event_by_run ON event (run, terminal, ordered_at, delivery) WHERE run IS NOT NULL;
 CREATE INDEX event_by_time ON event (at);
 CREATE INDEX event_by_kind ON event (kind, at);
 

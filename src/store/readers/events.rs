@@ -2,6 +2,7 @@
 //! they are folded in.
 
 use rusqlite::{Transaction, params};
+use serde_json::Value;
 
 use crate::notification::event::JobState;
 use crate::store::cells::{self, Cells};
@@ -17,8 +18,8 @@ use crate::store::scan_records::{Scanned, Stretch};
 const EVENTS_SHOWN_MAX: i64 = 1_000;
 
 const SELECT_OF_DELIVERY: &str = "
-    SELECT event.id, event.kind, event.delivery, event.owner, event.job, event.run, event.state,
-      event.at, event.at_from, event.event, delivery.topic, delivery.received_at
+    SELECT event.id, event.kind, event.delivery, event.state, event.at, event.at_from, event.event,
+      delivery.owner, delivery.topic, delivery.received_at
     FROM event JOIN delivery ON delivery.id = event.delivery
     WHERE event.delivery = ?1
     ORDER BY event.position
@@ -26,20 +27,20 @@ const SELECT_OF_DELIVERY: &str = "
 
 // The order of `jobs.rs`, backwards too.
 const SELECT_OF_JOB: &str = "
-    SELECT event.id, event.kind, event.delivery, event.owner, event.job, event.run, event.state,
-      event.at, event.at_from, event.event, delivery.topic, delivery.received_at
+    SELECT event.id, event.kind, event.delivery, event.state, event.at, event.at_from, event.event,
+      delivery.owner, delivery.topic, delivery.received_at
     FROM event JOIN delivery ON delivery.id = event.delivery
-    WHERE event.owner = ?1 AND event.job = ?2
+    WHERE event.job = (SELECT id FROM job WHERE job = ?2 AND owner = ?1)
     ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
       delivery.topic DESC, delivery.key DESC, event.position DESC
     LIMIT ?3";
 
 // The order of `runs.rs`, backwards too.
 const SELECT_OF_RUN: &str = "
-    SELECT event.id, event.kind, event.delivery, event.owner, event.job, event.run, event.state,
-      event.at, event.at_from, event.event, delivery.topic, delivery.received_at
+    SELECT event.id, event.kind, event.delivery, event.state, event.at, event.at_from, event.event,
+      delivery.owner, delivery.topic, delivery.received_at
     FROM event JOIN delivery ON delivery.id = event.delivery
-    WHERE event.owner = ?1 AND event.run = ?2
+    WHERE event.run = (SELECT id FROM run WHERE run = ?2 AND owner = ?1)
     ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
       delivery.topic DESC, delivery.key DESC, event.position DESC
     LIMIT ?3";
@@ -47,8 +48,9 @@ const SELECT_OF_RUN: &str = "
 // CROSS JOIN: SQLite then takes the tables in this order, and the order of the index is that of
 // the page.
 const LIST: Shape = Shape {
-    columns: "event.id, event.kind, event.delivery, event.owner, event.job, event.run, event.state,
-      event.at, event.at_from, event.event, delivery.topic, delivery.received_at",
+    columns:
+        "event.id, event.kind, event.delivery, event.state, event.at, event.at_from, event.event,
+      delivery.owner, delivery.topic, delivery.received_at",
     table: "event",
     join: " CROSS JOIN delivery ON delivery.id = event.delivery",
     at: "event.at",
@@ -143,15 +145,16 @@ fn of_entity(
 }
 
 fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<EventRecord> {
-    let id = cells.get("id")?;
+    let event: Value = cells.json("event")?;
     let kind: String = cells.get("kind")?;
+    let named = |key| Some(event.get(key)?.as_str()?.to_owned());
     Ok(EventRecord {
-        id,
+        id: cells.get("id")?,
         delivery: cells.get("delivery")?,
         owner: cells.get("owner")?,
         subject: match kind.as_str() {
-            "job" => cells.get("job")?,
-            _ => cells.get("run")?,
+            "job" => named("job_id"),
+            _ => named("run_id"),
         },
         kind,
         state: cells
@@ -159,7 +162,7 @@ fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<EventRecord> {
             .and_then(|word| JobState::from_word(&word)),
         at: cells.time("at")?,
         at_from: cells.word("at_from", TimeSource::from_word)?,
-        event: cells.json("event")?,
+        event,
         topic: cells.get("topic")?,
         received_at: cells.time("received_at")?,
     })

@@ -26,28 +26,28 @@ const SELECT_OF_WINDOW: &str = "
     LIMIT ?3";
 
 const SELECT_NEWEST_JOBS: &str = "
-    SELECT owner, job AS id FROM job INDEXED BY job_by_queue
+    SELECT id FROM job INDEXED BY job_by_queue
     WHERE queue = ?1 AND region = ?2
     ORDER BY last_event_at DESC
     LIMIT ?3";
 
 const SELECT_NEWEST_RUNS: &str = "
-    SELECT owner, run AS id FROM run INDEXED BY run_by_workflow
+    SELECT id FROM run INDEXED BY run_by_workflow
     WHERE workflow = ?1 AND owner = ?2 AND region = ?3
     ORDER BY last_event_at DESC
     LIMIT ?4";
 
 const SELECT_DELIVERIES_OF_JOB: &str = "
     SELECT delivery FROM event INDEXED BY event_by_job
-    WHERE owner = ?1 AND job = ?2
+    WHERE job = ?1
     ORDER BY terminal DESC, ordered_at DESC
-    LIMIT ?3";
+    LIMIT ?2";
 
 const SELECT_DELIVERIES_OF_RUN: &str = "
     SELECT delivery FROM event INDEXED BY event_by_run
-    WHERE owner = ?1 AND run = ?2
+    WHERE run = ?1
     ORDER BY terminal DESC, ordered_at DESC
-    LIMIT ?3";
+    LIMIT ?2";
 
 const SELECT_OF_DELIVERY: &str =
     "SELECT received_at - published_at AS lag_ms FROM delivery WHERE id = ?1";
@@ -62,13 +62,13 @@ pub(super) fn of_window(tx: &Transaction<'_>, window: Window) -> rusqlite::Resul
 
 pub(super) fn of_lane(tx: &Transaction<'_>, key: &LaneKey) -> rusqlite::Result<Lag> {
     let mut deliveries = BTreeSet::new();
-    for (owner, id) in newest(tx, key)? {
+    for row in newest(tx, key)? {
         let sql = match key {
             LaneKey::Queue { .. } => SELECT_DELIVERIES_OF_JOB,
             LaneKey::Workflow { .. } => SELECT_DELIVERIES_OF_RUN,
         };
         let mut select = tx.prepare_cached(sql)?;
-        let rows = select.query_map(params![owner, id, EVENTS_OF_ONE_MAX], |row| row.get(0))?;
+        let rows = select.query_map([row, EVENTS_OF_ONE_MAX], |row| row.get(0))?;
         for delivery in rows {
             let delivery: RowId = delivery?;
             deliveries.insert(delivery);
@@ -83,22 +83,18 @@ pub(super) fn of_lane(tx: &Transaction<'_>, key: &LaneKey) -> rusqlite::Result<L
     Ok(summed(lags))
 }
 
-/// Returns the owners and ids of the newest jobs or runs of a lane.
-fn newest(tx: &Transaction<'_>, key: &LaneKey) -> rusqlite::Result<Vec<(String, String)>> {
+/// Returns the numbers of the newest jobs or runs of a lane.
+fn newest(tx: &Transaction<'_>, key: &LaneKey) -> rusqlite::Result<Vec<RowId>> {
     let max = NEWEST_OF_LANE_MAX;
     match key {
         LaneKey::Queue { region, name } => {
             let mut select = tx.prepare_cached(SELECT_NEWEST_JOBS)?;
-            let rows = select.query_map(params![name, region, max], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+            let rows = select.query_map(params![name, region, max], |row| row.get(0))?;
             rows.collect()
         }
         LaneKey::Workflow { owner, region, id } => {
             let mut select = tx.prepare_cached(SELECT_NEWEST_RUNS)?;
-            let rows = select.query_map(params![id, owner, region, max], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+            let rows = select.query_map(params![id, owner, region, max], |row| row.get(0))?;
             rows.collect()
         }
     }

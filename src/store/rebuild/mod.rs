@@ -37,6 +37,7 @@ use crate::notification::{Admitted, Notification};
 use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::inbox::How;
+use crate::store::numbers::Subject;
 use crate::store::records::RowId;
 use crate::store::rollups::Deltas;
 use crate::store::values::{count, read_time, unreadable};
@@ -187,9 +188,9 @@ impl Rules {
 }
 
 impl EntityChange {
-    fn of(owner: &str, id: &str, fate: Fate, is_moved: bool) -> EntityChange {
+    fn of(subject: &Subject, fate: Fate, is_moved: bool) -> EntityChange {
         let mut hasher = DefaultHasher::new();
-        (owner, id).hash(&mut hasher);
+        (&subject.owner, &subject.id).hash(&mut hasher);
         EntityChange {
             entity: hasher.finish(),
             fate,

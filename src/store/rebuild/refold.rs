@@ -12,6 +12,7 @@ use crate::store::errors::WriteError;
 use crate::store::event_rows::{Lane, queue_of};
 use crate::store::inbox::Context;
 use crate::store::jobs::{self, Change, READ_EVENTS_MAX};
+use crate::store::numbers::Subject;
 use crate::store::queues::Rank;
 use crate::store::rebuild::{Changes, EntityChange, Fate, Rules, in_savepoint};
 use crate::store::records::RowId;
@@ -37,17 +38,17 @@ const SELECT_PLACES: &str = "
     SELECT event.id, event.event, event.queue, event.queue_rule, delivery.region,
       delivery.topic, delivery.source
     FROM event JOIN delivery ON delivery.id = event.delivery
-    WHERE event.owner = ?1 AND event.job = ?2
+    WHERE event.job = ?1
     ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
       delivery.topic DESC, delivery.key DESC, event.position DESC
-    LIMIT ?3";
+    LIMIT ?2";
 
 const SELECT_RUNS: &str = "
     SELECT id, owner, run, events FROM run WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
 
 const MOVE_EVENT: &str = "UPDATE event SET queue = ?2, queue_rule = ?3 WHERE id = ?1";
 
-const SELECT_LANE: &str = "SELECT region, queue FROM job WHERE owner = ?1 AND job = ?2";
+const SELECT_LANE: &str = "SELECT region, queue FROM job WHERE id = ?1";
 
 pub(super) fn refold_jobs(
     tx: &Transaction<'_>,
@@ -56,18 +57,18 @@ pub(super) fn refold_jobs(
 ) -> rusqlite::Result<Result<Changes, WriteError>> {
     let mut select = tx.prepare_cached(SELECT_JOBS)?;
     let jobs = select.query_map(params![after, last, PIECE_JOBS_MAX], numbered)?;
-    let jobs: Vec<(RowId, String, String)> = jobs.collect::<rusqlite::Result<_>>()?;
+    let jobs: Vec<Subject> = jobs.collect::<rusqlite::Result<_>>()?;
     let changes = in_savepoint(tx, rules.dry_run, || {
         let mut changes = Changes::default();
         let mut events_left = PIECE_EVENTS_MAX;
-        for (id, owner, job) in &jobs {
+        for job in &jobs {
             if events_left == 0 {
                 break;
             }
-            let events = place_events(tx, ctx, rules, owner, job, &mut changes)?;
+            let events = place_events(tx, ctx, rules, job.row, &mut changes)?;
             events_left = events_left.saturating_sub(events);
-            changes.jobs.extend(refold_job(tx, ctx, rules, owner, job)?);
-            changes.next = Some(*id);
+            changes.jobs.extend(refold_job(tx, ctx, rules, job)?);
+            changes.next = Some(job.row);
         }
         Ok(changes)
     })?;
@@ -79,12 +80,11 @@ fn place_events(
     tx: &Transaction<'_>,
     ctx: &Context,
     rules: &Rules,
-    owner: &str,
-    job: &str,
+    job: RowId,
     changes: &mut Changes,
 ) -> rusqlite::Result<u64> {
     let mut select = tx.prepare_cached(SELECT_PLACES)?;
-    let placed = select.query_map(params![owner, job, READ_EVENTS_MAX], placed)?;
+    let placed = select.query_map([job, READ_EVENTS_MAX], placed)?;
     let placed: Vec<Placed> = placed.collect::<rusqlite::Result<_>>()?;
     for event in &placed {
         let (queue, rank) = event.queue_by(ctx, rules);
@@ -158,21 +158,25 @@ pub(super) fn refold_runs(
     let changes = in_savepoint(tx, rules.dry_run, || {
         let mut changes = Changes::default();
         let mut events_left = PIECE_EVENTS_MAX;
-        for ((id, owner, run), events) in &runs {
+        for (run, events) in &runs {
             if events_left == 0 {
                 break;
             }
             events_left = events_left.saturating_sub(*events);
-            changes.runs.extend(refold_run(tx, ctx, rules, owner, run)?);
-            changes.next = Some(*id);
+            changes.runs.extend(refold_run(tx, ctx, rules, run)?);
+            changes.next = Some(run.row);
         }
         Ok(changes)
     })?;
     Ok(Ok(changes))
 }
 
-fn numbered(row: &Row<'_>) -> rusqlite::Result<(RowId, String, String)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+fn numbered(row: &Row<'_>) -> rusqlite::Result<Subject> {
+    Ok(Subject {
+        row: row.get(0)?,
+        owner: row.get(1)?,
+        id: row.get(2)?,
+    })
 }
 
 /// Folds a job from the events it has now; `None` if its row comes out the same.
@@ -180,18 +184,17 @@ pub(super) fn refold_job(
     tx: &Transaction<'_>,
     ctx: &Context,
     rules: &Rules,
-    owner: &str,
-    job: &str,
+    job: &Subject,
 ) -> rusqlite::Result<Option<EntityChange>> {
-    let before = lane(tx, owner, job)?;
-    let fate = match jobs::refold_job(tx, ctx, owner, job, shares(rules))? {
+    let before = lane(tx, job.row)?;
+    let fate = match jobs::refold_job(tx, ctx, job, shares(rules))? {
         Change::Same => return Ok(None),
         Change::Added => Fate::Added,
         Change::Changed => Fate::Changed,
         Change::Removed => Fate::Removed,
     };
-    let is_moved = fate == Fate::Changed && before != lane(tx, owner, job)?;
-    Ok(Some(EntityChange::of(owner, job, fate, is_moved)))
+    let is_moved = fate == Fate::Changed && before != lane(tx, job.row)?;
+    Ok(Some(EntityChange::of(job, fate, is_moved)))
 }
 
 /// Folds a run and its activities from the events it has now; `None` if all comes out the same.
@@ -199,16 +202,15 @@ pub(super) fn refold_run(
     tx: &Transaction<'_>,
     ctx: &Context,
     rules: &Rules,
-    owner: &str,
-    run: &str,
+    run: &Subject,
 ) -> rusqlite::Result<Option<EntityChange>> {
-    let fate = match runs::refold_run(tx, ctx, owner, run, shares(rules))? {
+    let fate = match runs::refold_run(tx, ctx, run, shares(rules))? {
         Change::Same => return Ok(None),
         Change::Added => Fate::Added,
         Change::Changed => Fate::Changed,
         Change::Removed => Fate::Removed,
     };
-    Ok(Some(EntityChange::of(owner, run, fate, false)))
+    Ok(Some(EntityChange::of(run, fate, false)))
 }
 
 /// A rebuild writes all words again, since it cannot see whether they are right.
@@ -221,12 +223,8 @@ fn shares(rules: &Rules) -> Shares {
 }
 
 /// Region and queue of a job; `None` if it has no row.
-fn lane(
-    tx: &Transaction<'_>,
-    owner: &str,
-    job: &str,
-) -> rusqlite::Result<Option<(String, Option<String>)>> {
+fn lane(tx: &Transaction<'_>, job: RowId) -> rusqlite::Result<Option<(String, Option<String>)>> {
     let mut select = tx.prepare_cached(SELECT_LANE)?;
-    let lane = select.query_row([owner, job], |row| Ok((row.get(0)?, row.get(1)?)));
+    let lane = select.query_row([job], |row| Ok((row.get(0)?, row.get(1)?)));
     lane.optional()
 }

@@ -11,17 +11,19 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
+use crate::notification::event::Event;
 use crate::notification::source::SourceId;
 use crate::store::append::why_unrecognized;
 use crate::store::arrivals::Hours;
 use crate::store::errors::WriteError;
 use crate::store::event_rows::{EventRow, Filing, Lane};
 use crate::store::inbox::Context;
+use crate::store::numbers::{About, Numbers, Subject};
 use crate::store::queues::Rank;
 use crate::store::rebuild::refold::PIECE_EVENTS_MAX;
 use crate::store::rebuild::{Changes, Fresh, Reread, Rules, in_savepoint, refold};
 use crate::store::records::RowId;
-use crate::store::values::{count, read_maybe_time, read_time};
+use crate::store::values::{count, read_json, read_maybe_time, read_time};
 
 const SELECT_DELIVERY: &str = "
     SELECT source, owner, region, topic, published_at, received_at, unrecognized
@@ -44,17 +46,18 @@ const SELECT_EVENTS: &str = "
 
 const DELETE_EVENT: &str = "DELETE FROM event WHERE id = ?1";
 
-const SELECT_JOBS_WITHOUT_ROW: &str = "
-    SELECT DISTINCT event.job FROM event
-    WHERE event.delivery = ?1 AND event.job IS NOT NULL AND NOT EXISTS (
-      SELECT 1 FROM job WHERE job.job = event.job AND job.owner = event.owner
+const SELECT_EVENTS_WITHOUT_ROW: &str = "
+    SELECT id, job, run, event FROM event
+    WHERE delivery = ?1 AND (
+      (job IS NOT NULL AND NOT EXISTS (SELECT 1 FROM job WHERE job.id = event.job))
+      OR (run IS NOT NULL AND NOT EXISTS (SELECT 1 FROM run WHERE run.id = event.run))
     )";
 
-const SELECT_RUNS_WITHOUT_ROW: &str = "
-    SELECT DISTINCT event.run FROM event
-    WHERE event.delivery = ?1 AND event.run IS NOT NULL AND NOT EXISTS (
-      SELECT 1 FROM run WHERE run.run = event.run AND run.owner = event.owner
-    )";
+const RENUMBER: &str = "UPDATE event SET job = ?2, run = ?3 WHERE id = ?1";
+
+const SELECT_JOB: &str = "SELECT owner, job FROM job WHERE id = ?1";
+
+const SELECT_RUN: &str = "SELECT owner, run FROM run WHERE id = ?1";
 
 /// A delivery's row, as far as its events depend on it.
 struct Stored {
@@ -71,39 +74,32 @@ struct Stored {
 type StoredEvents = BTreeMap<i64, (RowId, EventRow)>;
 
 const COUNT_EVENTS_OF_JOB: &str = "
-    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE owner = ?1 AND job = ?2 LIMIT ?3)";
+    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE job = ?1 LIMIT ?2)";
 
 const COUNT_EVENTS_OF_RUN: &str = "
-    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE owner = ?1 AND run = ?2 LIMIT ?3)";
+    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE run = ?1 LIMIT ?2)";
 
-/// Owner and id of the jobs and runs whose events differ.
+/// The jobs and runs whose events differ.
 #[derive(Default)]
 struct Touched {
-    jobs: BTreeSet<(String, String)>,
-    runs: BTreeSet<(String, String)>,
+    /// Of what the events are about now.
+    numbers: Numbers,
+    jobs: BTreeSet<RowId>,
+    runs: BTreeSet<RowId>,
     /// Those of them whose events are not counted yet, with how they are.
-    uncounted: Vec<(&'static str, (String, String))>,
+    uncounted: Vec<(&'static str, RowId)>,
 }
 
 impl Touched {
-    fn add(&mut self, owner: &str, row: &EventRow) {
-        let named = |id: &Option<String>| id.clone().map(|id| (owner.to_owned(), id));
-        if let Some(job) = named(&row.job) {
-            self.add_job(job);
-        }
-        if let Some(run) = named(&row.run) {
-            self.add_run(run);
-        }
-    }
-
-    fn add_job(&mut self, job: (String, String)) {
-        if self.jobs.insert(job.clone()) {
+    fn add(&mut self, about: About) {
+        if let Some(job) = about.job
+            && self.jobs.insert(job)
+        {
             self.uncounted.push((COUNT_EVENTS_OF_JOB, job));
         }
-    }
-
-    fn add_run(&mut self, run: (String, String)) {
-        if self.runs.insert(run.clone()) {
+        if let Some(run) = about.run
+            && self.runs.insert(run)
+        {
             self.uncounted.push((COUNT_EVENTS_OF_RUN, run));
         }
     }
@@ -111,32 +107,79 @@ impl Touched {
     /// Counts the events of those that were added since the last call, as far as it matters.
     fn count_added(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<u64> {
         let mut events = 0;
-        for (sql, (owner, id)) in self.uncounted.drain(..) {
+        for (sql, row) in self.uncounted.drain(..) {
             let mut select = tx.prepare_cached(sql)?;
-            events += select.query_row(params![owner, id, count(PIECE_EVENTS_MAX)], |row| {
+            events += select.query_row(params![row, count(PIECE_EVENTS_MAX)], |row| {
                 row.get::<_, i64>(0).map(i64::unsigned_abs)
             })?;
         }
         Ok(events)
     }
 
-    /// Adds what the delivery's events are about and has no row, by whatever fault or older version.
+    /// Adds what the delivery's events are about and has no row, by whatever fault. Before they are
+    /// read again, so that each name has its number.
     fn add_missing(
         &mut self,
         tx: &Transaction<'_>,
         delivery: RowId,
         owner: &str,
     ) -> rusqlite::Result<()> {
-        let mut select = tx.prepare_cached(SELECT_JOBS_WITHOUT_ROW)?;
-        for id in select.query_map([delivery], |row| row.get(0))? {
-            self.add_job((owner.to_owned(), id?));
-        }
-        let mut select = tx.prepare_cached(SELECT_RUNS_WITHOUT_ROW)?;
-        for id in select.query_map([delivery], |row| row.get(0))? {
-            self.add_run((owner.to_owned(), id?));
+        let mut select = tx.prepare_cached(SELECT_EVENTS_WITHOUT_ROW)?;
+        let found = select.query_map([delivery], |row| {
+            let before = About {
+                job: row.get("job")?,
+                run: row.get("run")?,
+            };
+            Ok((row.get("id")?, before, read_json(row, "event")?))
+        })?;
+        let found: Vec<(RowId, About, Event)> = found.collect::<rusqlite::Result<_>>()?;
+        for (id, before, event) in found {
+            let about = self.numbers.about_as(tx, owner, &event, before)?;
+            if about != before {
+                let mut update = tx.prepare_cached(RENUMBER)?;
+                update.execute(params![id, about.job, about.run])?;
+            }
+            self.add(about);
         }
         Ok(())
     }
+
+    /// Returns what is to be folded. The runs first, as when they were appended: a job may take its
+    /// workflow from its run.
+    fn subjects(mut self, tx: &Transaction<'_>) -> rusqlite::Result<(Vec<Subject>, Vec<Subject>)> {
+        let runs = subjects(tx, SELECT_RUN, self.runs, self.numbers.take_runs())?;
+        let jobs = subjects(tx, SELECT_JOB, self.jobs, self.numbers.take_jobs())?;
+        Ok((runs, jobs))
+    }
+}
+
+/// Names rows, of which some may not be written yet. What has neither row nor event has nothing that
+/// could be folded.
+fn subjects(
+    tx: &Transaction<'_>,
+    sql: &str,
+    rows: BTreeSet<RowId>,
+    numbered: Vec<(Subject, bool)>,
+) -> rusqlite::Result<Vec<Subject>> {
+    let numbered = numbered.into_iter().map(|(it, _)| (it.row, it));
+    let mut named: BTreeMap<RowId, Subject> = numbered.collect();
+    let mut subjects = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(subject) = named.remove(&row) {
+            subjects.push(subject);
+            continue;
+        }
+        let mut select = tx.prepare_cached(sql)?;
+        let found = select.query_row([row], |found| {
+            Ok(Subject {
+                row,
+                owner: found.get(0)?,
+                id: found.get(1)?,
+            })
+        });
+        subjects.extend(found.optional()?);
+    }
+    Ok(subjects)
 }
 
 pub(super) fn reread(
@@ -159,35 +202,26 @@ pub(super) fn reread(
             let Some(stored) = select.query_row([reread.delivery], stored).optional()? else {
                 continue;
             };
+            touched.add_missing(tx, reread.delivery, &stored.owner)?;
             if let Some(fresh) = &reread.fresh {
                 update_delivery(tx, reread.delivery, &stored, fresh, &mut changes)?;
                 correct(&mut arrivals, &stored, fresh);
                 let old = stored_events(tx, reread.delivery)?;
-                let new = fresh_events(ctx, rules, &stored, fresh, &old)?;
-                replace_events(
-                    tx,
-                    reread.delivery,
-                    &stored,
-                    old,
-                    new,
-                    &mut touched,
-                    &mut changes,
-                )?;
+                let numbers = &mut touched.numbers;
+                let new = fresh_events(tx, ctx, rules, &stored, fresh, &old, numbers)?;
+                replace_events(tx, reread.delivery, old, new, &mut touched, &mut changes)?;
             }
-            touched.add_missing(tx, reread.delivery, &stored.owner)?;
             events += touched.count_added(tx)?;
         }
         arrivals.write(tx)?;
-        // The runs first, as when they were appended: a job may take its workflow from its run.
-        for (owner, run) in touched.runs {
-            changes
-                .runs
-                .extend(refold::refold_run(tx, ctx, rules, &owner, &run)?);
+        let (runs, jobs) = touched.subjects(tx)?;
+        for run in &runs {
+            let change = refold::refold_run(tx, ctx, rules, run)?;
+            changes.runs.extend(change);
         }
-        for (owner, job) in touched.jobs {
-            changes
-                .jobs
-                .extend(refold::refold_job(tx, ctx, rules, &owner, &job)?);
+        for job in &jobs {
+            let change = refold::refold_job(tx, ctx, rules, job)?;
+            changes.jobs.extend(change);
         }
         Ok(changes)
     })?;
@@ -256,11 +290,13 @@ fn stored_events(tx: &Transaction<'_>, delivery: RowId) -> rusqlite::Result<Stor
 }
 
 fn fresh_events(
+    tx: &Transaction<'_>,
     ctx: &Context,
     rules: &Rules,
     stored: &Stored,
     fresh: &Fresh,
     old: &StoredEvents,
+    numbers: &mut Numbers,
 ) -> rusqlite::Result<Vec<EventRow>> {
     let source_queue = match rules.source_queues.get(&stored.source) {
         Some(queue) => queue,
@@ -279,10 +315,10 @@ fn fresh_events(
         published_at: fresh.notification.published_at,
         received_at: stored.received_at,
     };
-    let rows = fresh
-        .events
-        .iter()
-        .map(|event| EventRow::of(event, &ctx.queues, &filing));
+    let rows = fresh.events.iter().map(|event| {
+        let about = numbers.about(tx, &stored.owner, event)?;
+        EventRow::of(event, &ctx.queues, &filing, about)
+    });
     rows.collect()
 }
 
@@ -290,7 +326,6 @@ fn fresh_events(
 fn replace_events(
     tx: &Transaction<'_>,
     delivery: RowId,
-    stored: &Stored,
     mut old: StoredEvents,
     new: Vec<EventRow>,
     touched: &mut Touched,
@@ -302,19 +337,19 @@ fn replace_events(
             Some((_, before)) if says_the_same(&before, &row) => continue,
             Some((id, before)) => {
                 row.replace(tx, id)?;
-                touched.add(&stored.owner, &before);
+                touched.add(before.about);
                 changes.events_changed += 1;
             }
             None => {
-                row.insert(tx, delivery, position, &stored.owner)?;
+                row.insert(tx, delivery, position)?;
                 changes.events_added += 1;
             }
         }
-        touched.add(&stored.owner, &row);
+        touched.add(row.about);
     }
     for (id, before) in old.into_values() {
         tx.prepare_cached(DELETE_EVENT)?.execute([id])?;
-        touched.add(&stored.owner, &before);
+        touched.add(before.about);
         changes.events_removed += 1;
     }
     Ok(())

@@ -19,6 +19,7 @@ use rusqlite::{Row, Transaction, params};
 
 use crate::clock::Timestamp;
 use crate::store::batch::add_deliveries;
+use crate::store::records::RowId;
 use crate::store::retention::groups::{Age, Entity, Gathered, Gathering, Group, Kind, Stays, Why};
 use crate::store::retention::{
     Mode, PIECE_BYTES_MAX, PIECE_EVENTS_MAX, PIECE_ROWS_MAX, Pace, Piece, Reached, Step, sweeping,
@@ -30,13 +31,15 @@ use crate::store::words::{WordChanges, Words};
 const BYTES_AT_ONCE_MAX: u64 = 1024 * 1024;
 
 const SELECT_RUNS: &str = "
-    SELECT id, last_event_at AS at, owner, run AS name, NULL AS run FROM run
+    SELECT id, last_event_at AS at, NULL AS run FROM run
     WHERE (last_event_at, id) > (?1, ?2) AND last_event_at < ?3
     ORDER BY last_event_at, id
     LIMIT ?4";
 
 const SELECT_JOBS: &str = "
-    SELECT id, last_event_at AS at, owner, job AS name, run FROM job
+    SELECT id, last_event_at AS at,
+      (SELECT run.id FROM run WHERE run.run = job.run AND run.owner = job.owner) AS run
+    FROM job
     WHERE (last_event_at, id) > (?1, ?2) AND last_event_at < ?3
     ORDER BY last_event_at, id
     LIMIT ?4";
@@ -53,7 +56,8 @@ const DELETE_CAPTURE: &str = "DELETE FROM delivery_capture WHERE delivery = ?1";
 
 const DELETE_DELIVERY: &str = "DELETE FROM delivery WHERE id = ?1";
 
-const DELETE_ACTIVITIES: &str = "DELETE FROM activity WHERE run = ?2 AND owner = ?1";
+const DELETE_ACTIVITIES: &str = "
+    DELETE FROM activity WHERE (run, owner) = (SELECT run, owner FROM run WHERE id = ?1)";
 
 const DELETE_RUN: &str = "DELETE FROM run WHERE id = ?1";
 
@@ -90,12 +94,13 @@ enum Judged {
 }
 
 /// A row that a walk comes to.
+#[derive(Clone, Copy)]
 struct Candidate {
     reached: Reached,
     /// `None` of a delivery that was not understood.
     entity: Option<Entity>,
-    /// The run of a job.
-    run: Option<Entity>,
+    /// It is a job, and its run is there.
+    has_run: bool,
 }
 
 impl Forget {
@@ -172,12 +177,10 @@ impl Forget {
         let Candidate {
             reached,
             entity,
-            run,
+            has_run,
         } = candidate;
         // It is judged there; a run with many jobs is not gathered again for each of them.
-        if let Some(run) = run
-            && run.find(tx)?.is_some()
-        {
+        if has_run {
             return Ok(Judged::Elsewhere);
         }
         let Known { stays, gathering } = known;
@@ -239,12 +242,11 @@ impl Forget {
             tx.prepare_cached(DELETE_DELIVERY)?.execute([delivery])?;
         }
         for (entity, found) in &group.entities {
-            let Entity { kind, owner, id } = entity;
-            if *kind == Kind::Run {
-                tx.prepare_cached(DELETE_ACTIVITIES)?.execute([owner, id])?;
-            }
             let Some(found) = found else { continue };
-            let (delete, words_of) = match kind {
+            if entity.kind == Kind::Run {
+                tx.prepare_cached(DELETE_ACTIVITIES)?.execute([entity.id])?;
+            }
+            let (delete, words_of) = match entity.kind {
                 Kind::Run => (DELETE_RUN, Words::OfRuns),
                 Kind::Job => (DELETE_JOB, Words::OfJobs),
             };
@@ -257,27 +259,15 @@ impl Forget {
 
 fn candidate(row: &Row<'_>, kind: Option<Kind>) -> rusqlite::Result<Candidate> {
     let reached = Reached::read(row)?;
-    let Some(kind) = kind else {
-        return Ok(Candidate {
-            reached,
-            entity: None,
-            run: None,
-        });
+    let id = reached.id;
+    let has_run = match kind {
+        Some(_) => row.get::<_, Option<RowId>>("run")?.is_some(),
+        None => false,
     };
-    let owner: String = row.get("owner")?;
-    let run: Option<String> = row.get("run")?;
     Ok(Candidate {
         reached,
-        run: run.map(|id| Entity {
-            kind: Kind::Run,
-            owner: owner.clone(),
-            id,
-        }),
-        entity: Some(Entity {
-            kind,
-            owner,
-            id: row.get("name")?,
-        }),
+        has_run,
+        entity: kind.map(|kind| Entity { kind, id }),
     })
 }
 

@@ -24,18 +24,16 @@ use crate::store::values::{read_count, read_time};
 /// for each of their rows.
 const STAYS_MAX: usize = 100_000;
 
-const FIND_RUN: &str = "
-    SELECT id, last_event_at AS at, events FROM run WHERE run = ?2 AND owner = ?1";
+const FIND_RUN: &str = "SELECT id, last_event_at AS at, events FROM run WHERE id = ?1";
 
-const FIND_JOB: &str = "
-    SELECT id, last_event_at AS at, events FROM job WHERE job = ?2 AND owner = ?1";
+const FIND_JOB: &str = "SELECT id, last_event_at AS at, events FROM job WHERE id = ?1";
 
 // From the index alone.
 const SELECT_DELIVERIES_OF_RUN: &str = "
-    SELECT delivery FROM event INDEXED BY event_by_run WHERE owner = ?1 AND run = ?2";
+    SELECT delivery FROM event INDEXED BY event_by_run WHERE run = ?1";
 
 const SELECT_DELIVERIES_OF_JOB: &str = "
-    SELECT delivery FROM event INDEXED BY event_by_job WHERE owner = ?1 AND job = ?2";
+    SELECT delivery FROM event INDEXED BY event_by_job WHERE job = ?1";
 
 const SELECT_DELIVERY: &str = "
     SELECT received_at,
@@ -46,10 +44,11 @@ const SELECT_DELIVERY: &str = "
         WHERE delivery_capture.delivery = delivery.id) AS bytes
     FROM delivery WHERE id = ?1";
 
-const SELECT_EVENTS: &str = "SELECT owner, job, run, at FROM event WHERE delivery = ?1";
+const SELECT_EVENTS: &str = "SELECT job, run, at FROM event WHERE delivery = ?1";
 
 const COUNT_ACTIVITIES: &str = "
-    SELECT COUNT(*) AS activities FROM activity WHERE run = ?2 AND owner = ?1";
+    SELECT COUNT(*) AS activities FROM activity
+    WHERE (run, owner) = (SELECT run, owner FROM run WHERE id = ?1)";
 
 /// What is old enough to go.
 #[derive(Clone, Copy)]
@@ -60,12 +59,11 @@ pub(super) struct Age {
     pub(super) bounds: Bounds,
 }
 
-/// A job or a run.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A job or a run, by the number that its events name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entity {
     pub(super) kind: Kind,
-    pub(super) owner: String,
-    pub(super) id: String,
+    pub(super) id: RowId,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,7 +177,7 @@ impl Gathering {
             let why = if let Some(delivery) = self.open_deliveries.pop() {
                 self.read(tx, age, stays, pace, delivery)?
             } else if let Some(entity) = self.open_entities.pop() {
-                self.find_deliveries(tx, age, pace, &entity)?
+                self.find_deliveries(tx, age, pace, entity)?
             } else {
                 return Ok(Gathered::All);
             };
@@ -209,7 +207,7 @@ impl Gathering {
         }
         let known = found.and_then(|found| stays.why(entity.kind, found.row.id));
         let is_young = found.is_some_and(|found| found.row.at >= age.before);
-        self.group.entities.insert(entity.clone(), found);
+        self.group.entities.insert(entity, found);
         self.open_entities.push(entity);
         Ok(is_young
             .then_some(Why::Young)
@@ -229,13 +227,13 @@ impl Gathering {
         tx: &Transaction<'_>,
         age: &Age,
         pace: &mut Pace,
-        entity: &Entity,
+        entity: Entity,
     ) -> rusqlite::Result<Option<Why>> {
         let mut select = tx.prepare_cached(match entity.kind {
             Kind::Run => SELECT_DELIVERIES_OF_RUN,
             Kind::Job => SELECT_DELIVERIES_OF_JOB,
         })?;
-        let mut rows = select.query([&entity.owner, &entity.id])?;
+        let mut rows = select.query([entity.id])?;
         while let Some(row) = rows.next()? {
             pace.look_at_event();
             self.add_delivery(row.get("delivery")?);
@@ -288,8 +286,7 @@ impl Gathering {
             }
             for (kind, column) in [(Kind::Run, "run"), (Kind::Job, "job")] {
                 let Some(id) = row.get(column)? else { continue };
-                let owner = row.get("owner")?;
-                let entity = Entity { kind, owner, id };
+                let entity = Entity { kind, id };
                 if let Some(why) = self.add_entity(tx, age, stays, entity)? {
                     return Ok(Some(why));
                 }
@@ -348,12 +345,12 @@ impl Group {
 }
 
 impl Entity {
-    pub(super) fn find(&self, tx: &Transaction<'_>) -> rusqlite::Result<Option<Found>> {
+    pub(super) fn find(self, tx: &Transaction<'_>) -> rusqlite::Result<Option<Found>> {
         let mut select = tx.prepare_cached(match self.kind {
             Kind::Run => FIND_RUN,
             Kind::Job => FIND_JOB,
         })?;
-        let found = select.query_row([&self.owner, &self.id], |row| {
+        let found = select.query_row([self.id], |row| {
             Ok(Found {
                 row: Reached::read(row)?,
                 events: read_count(row, "events")?,
@@ -362,9 +359,9 @@ impl Entity {
         found.optional()
     }
 
-    fn count_activities(&self, tx: &Transaction<'_>) -> rusqlite::Result<u64> {
+    fn count_activities(self, tx: &Transaction<'_>) -> rusqlite::Result<u64> {
         let mut select = tx.prepare_cached(COUNT_ACTIVITIES)?;
-        select.query_row([&self.owner, &self.id], |row| read_count(row, "activities"))
+        select.query_row([self.id], |row| read_count(row, "activities"))
     }
 }
 
