@@ -61,7 +61,7 @@ const SELECT_ACTIVITIES: &str = "
     SELECT id, run, owner, name, type, region, workflow, workflow_name, job, template_id, state,
       raw_state, code, error_group, message, started_at, finished_at, duration_ms, conflict,
       last_event_at, extra
-    FROM activity WHERE run = ?1 AND owner = ?2";
+    FROM activity WHERE of_run = ?1";
 
 const INSERT_RUN: &str = "
     INSERT INTO run (
@@ -89,15 +89,15 @@ const UPDATE_RUN: &str = "
 
 const UPSERT_ACTIVITY: &str = "
     INSERT INTO activity (
-      run, owner, name, type, region, workflow, workflow_name, job, template_id, state, raw_state,
+      of_run, run, owner, name, type, region, workflow, workflow_name, job, template_id, state, raw_state,
       code, error_group, message, started_at, finished_at, duration_ms, conflict, last_event_at,
       extra
     ) VALUES (
-      :run, :owner, :name, :type, :region, :workflow, :workflow_name, :job, :template_id, :state,
-      :raw_state, :code, :error_group, :message, :started_at, :finished_at, :duration_ms,
+      :of_run, :run, :owner, :name, :type, :region, :workflow, :workflow_name, :job, :template_id,
+      :state, :raw_state, :code, :error_group, :message, :started_at, :finished_at, :duration_ms,
       :conflict, :last_event_at, :extra
     )
-    ON CONFLICT (run, owner, name, type) DO UPDATE SET
+    ON CONFLICT (of_run, name, type) DO UPDATE SET
       region = excluded.region, workflow = excluded.workflow,
       workflow_name = excluded.workflow_name, job = excluded.job,
       template_id = excluded.template_id, state = excluded.state,
@@ -122,7 +122,7 @@ pub(super) fn refold_run(
     run: &Subject,
     mut shares: Shares,
 ) -> rusqlite::Result<Change> {
-    let before = stored(tx, run)?;
+    let before = stored(tx, run.row)?;
     let change = fold(tx, run, before, Counts::Again, &mut shares)?;
     shares.write(tx, ctx)?;
     Ok(change)
@@ -137,7 +137,7 @@ pub(super) fn take_in(
     news: &News,
     shares: &mut Shares,
 ) -> rusqlite::Result<()> {
-    let before = if is_new { None } else { stored(tx, run)? };
+    let before = if is_new { None } else { stored(tx, run.row)? };
     fold(tx, run, before, Counts::Add(news), shares)?;
     Ok(())
 }
@@ -204,14 +204,14 @@ struct Stored {
     activity_ids: Vec<RowId>,
 }
 
-fn stored(tx: &Transaction<'_>, run: &Subject) -> rusqlite::Result<Option<Stored>> {
+fn stored(tx: &Transaction<'_>, run: RowId) -> rusqlite::Result<Option<Stored>> {
     let mut select = tx.prepare_cached(SELECT_RUN)?;
-    let row = select.query_row([run.row], |row| cells::read(row, record));
+    let row = select.query_row([run], |row| cells::read(row, record));
     let Some(mut record) = row.optional()? else {
         return Ok(None);
     };
     let mut select = tx.prepare_cached(SELECT_ACTIVITIES)?;
-    let rows = select.query_map([&run.id, &run.owner], |row| {
+    let rows = select.query_map([run], |row| {
         Ok((row.get("id")?, cells::read(row, activity_record)?))
     })?;
     let mut rows: Vec<(RowId, ActivityRecord)> = rows.collect::<rusqlite::Result<_>>()?;
@@ -314,7 +314,7 @@ fn replace(
     let words_after = after.as_ref().map(words::of_run).unwrap_or_default();
     let activities = after.as_ref().map_or(&[][..], |after| &after.activities);
     let mut has_changed =
-        replace_activities(tx, before.as_ref(), activities, &mut shares.roll_ups)?;
+        replace_activities(tx, id, before.as_ref(), activities, &mut shares.roll_ups)?;
     let change = match (before, after) {
         (None, None) => return Ok(Change::Same),
         (Some(_), None) => {
@@ -348,6 +348,7 @@ fn replace(
 /// any.
 fn replace_activities(
     tx: &Transaction<'_>,
+    run: RowId,
     before: Option<&Stored>,
     after: &[ActivityRecord],
     deltas: &mut Deltas,
@@ -370,7 +371,7 @@ fn replace_activities(
             had.and_then(rollups::of_activity),
             rollups::of_activity(activity),
         );
-        upsert_activity(tx, activity)?;
+        upsert_activity(tx, run, activity)?;
     }
     for (id, gone) in before_by_node.into_values() {
         has_changed = true;
@@ -411,9 +412,14 @@ fn write(tx: &Transaction<'_>, sql: &str, id: RowId, record: &RunRecord) -> rusq
     Ok(())
 }
 
-fn upsert_activity(tx: &Transaction<'_>, record: &ActivityRecord) -> rusqlite::Result<()> {
+fn upsert_activity(
+    tx: &Transaction<'_>,
+    run: RowId,
+    record: &ActivityRecord,
+) -> rusqlite::Result<()> {
     let mut upsert = tx.prepare_cached(UPSERT_ACTIVITY)?;
     upsert.execute(named_params! {
+        ":of_run": run,
         ":run": record.run,
         ":owner": record.owner,
         ":name": record.name,

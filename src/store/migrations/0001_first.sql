@@ -201,8 +201,9 @@ CREATE TABLE job (
 
 -- Each ends with the rowid, so that a page goes on behind (last_event_at, id).
 CREATE INDEX job_by_time ON job (last_event_at);
-CREATE INDEX job_by_queue ON job (queue, region, last_event_at);
-CREATE INDEX job_by_state ON job (state, last_event_at);
+CREATE INDEX job_by_queue ON job (queue, region, last_event_at) WHERE queue IS NOT NULL;
+-- Most jobs succeed: those are found by time.
+CREATE INDEX job_by_state ON job (state, last_event_at) WHERE state <> 'succeeded';
 CREATE INDEX job_by_type ON job (type, last_event_at);
 CREATE INDEX job_by_code ON job (code, last_event_at) WHERE code IS NOT NULL;
 CREATE INDEX job_by_workflow ON job (workflow, last_event_at) WHERE workflow IS NOT NULL;
@@ -258,6 +259,8 @@ CREATE INDEX run_open ON run (workflow, owner, region, COALESCE(created_at, last
 -- The nodes of runs, folded with them.
 CREATE TABLE activity (
   id INTEGER PRIMARY KEY,
+  -- The row of its run, and that run's id.
+  of_run INTEGER NOT NULL,
   run TEXT NOT NULL,
   owner TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -277,9 +280,10 @@ CREATE TABLE activity (
   duration_ms INTEGER,
   conflict INTEGER NOT NULL,
   last_event_at INTEGER NOT NULL,
-  extra TEXT NOT NULL,
-  UNIQUE (run, owner, name, type)
+  extra TEXT NOT NULL
 ) STRICT;
+
+CREATE UNIQUE INDEX activity_by_run ON activity (of_run, name, type);
 
 -- Most activities succeed, and a run brings many: what is not looked for by itself has no index.
 CREATE INDEX activity_by_time ON activity (last_event_at);
@@ -288,7 +292,6 @@ CREATE INDEX activity_by_workflow ON activity (workflow, last_event_at)
 CREATE INDEX activity_by_type ON activity (type, last_event_at);
 CREATE INDEX activity_by_state ON activity (state, last_event_at) WHERE state <> 'succeeded';
 CREATE INDEX activity_by_code ON activity (code, last_event_at) WHERE code IS NOT NULL;
-CREATE INDEX activity_by_run ON activity (run, last_event_at);
 CREATE INDEX activity_failed ON activity (workflow, last_event_at, id, code, owner, region)
   WHERE state = 'failed' AND workflow IS NOT NULL;
 

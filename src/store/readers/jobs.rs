@@ -67,7 +67,12 @@ impl Numbered {
 
 const BY_TIME: Index = Index::of("job_by_time", &[]);
 const BY_QUEUE: Index = Index::of("job_by_queue", &["queue", "region"]);
-const BY_STATE: Index = Index::of("job_by_state", &["state"]);
+const BY_RARE_STATE: Index = Index {
+    name: "job_by_state",
+    columns: &["state"],
+    condition: "job.state <> 'succeeded'",
+    implied: "",
+};
 const BY_TYPE: Index = Index::of("job_by_type", &["type"]);
 const BY_CODE: Index = Index::of("job_by_code", &["code"]);
 const BY_WORKFLOW: Index = Index::of("job_by_workflow", &["workflow"]);
@@ -80,8 +85,8 @@ const FAILED: Index = Index {
 };
 
 /// The index that finds the fewest rows which a filter then throws away. What failed in a queue is
-/// rarer than a code, a code rarer than a failure, a failure rarer than a queue or a type, and most
-/// jobs succeed.
+/// rarer than a code, a code rarer than a failure, a failure rarer than a queue or a type. Most jobs
+/// succeed, and the index of states leaves those out.
 fn leading_index(filter: &JobFilter) -> &'static Index {
     let is_rare = |state: JobState| state != JobState::Succeeded;
     if filter.queue.is_some() && filter.state == Some(JobState::Failed) {
@@ -89,15 +94,13 @@ fn leading_index(filter: &JobFilter) -> &'static Index {
     } else if filter.code.is_some() {
         &BY_CODE
     } else if filter.state.is_some_and(is_rare) {
-        &BY_STATE
+        &BY_RARE_STATE
     } else if filter.queue.is_some() {
         &BY_QUEUE
     } else if filter.workflow.is_some() {
         &BY_WORKFLOW
     } else if filter.job_type.is_some() {
         &BY_TYPE
-    } else if filter.state.is_some() {
-        &BY_STATE
     } else {
         &BY_TIME
     }

@@ -60,7 +60,7 @@ const SELECT_ACTIVITIES: &str = "
     SELECT id, run, owner, name, type, region, workflow, workflow_name, job, template_id, state,
       raw_state, code, error_group, message, started_at, finished_at, duration_ms, conflict,
       last_event_at, extra
-    FROM activity WHERE run = ?1 AND owner = ?2
+    FROM activity WHERE of_run = (SELECT id FROM run WHERE run = ?1 AND owner = ?2)
     LIMIT ?3";
 
 const SELECT_NAME: &str = "SELECT name FROM workflow WHERE owner = ?1 AND region = ?2 AND id = ?3";

@@ -56,8 +56,7 @@ const DELETE_CAPTURE: &str = "DELETE FROM delivery_capture WHERE delivery = ?1";
 
 const DELETE_DELIVERY: &str = "DELETE FROM delivery WHERE id = ?1";
 
-const DELETE_ACTIVITIES: &str = "
-    DELETE FROM activity WHERE (run, owner) = (SELECT run, owner FROM run WHERE id = ?1)";
+const DELETE_ACTIVITIES: &str = "DELETE FROM activity WHERE of_run = ?1";
 
 const DELETE_RUN: &str = "DELETE FROM run WHERE id = ?1";
 
@@ -242,10 +241,10 @@ impl Forget {
             tx.prepare_cached(DELETE_DELIVERY)?.execute([delivery])?;
         }
         for (entity, found) in &group.entities {
-            let Some(found) = found else { continue };
             if entity.kind == Kind::Run {
                 tx.prepare_cached(DELETE_ACTIVITIES)?.execute([entity.id])?;
             }
+            let Some(found) = found else { continue };
             let (delete, words_of) = match entity.kind {
                 Kind::Run => (DELETE_RUN, Words::OfRuns),
                 Kind::Job => (DELETE_JOB, Words::OfJobs),

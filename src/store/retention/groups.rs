@@ -47,8 +47,7 @@ const SELECT_DELIVERY: &str = "
 const SELECT_EVENTS: &str = "SELECT job, run, at FROM event WHERE delivery = ?1";
 
 const COUNT_ACTIVITIES: &str = "
-    SELECT COUNT(*) AS activities FROM activity
-    WHERE (run, owner) = (SELECT run, owner FROM run WHERE id = ?1)";
+    SELECT COUNT(*) AS activities FROM activity WHERE of_run = ?1";
 
 /// What is old enough to go.
 #[derive(Clone, Copy)]
