@@ -26,6 +26,7 @@ use crate::store::event_rows::{EventRow, Filing, Lane};
 use crate::store::import::Imported;
 use crate::store::inbox::Context;
 use crate::store::numbers::About;
+use crate::store::packed::{self, Packed};
 use crate::store::records::RowId;
 use crate::store::values::count;
 use crate::store::{Appended, Arrival, OwnerRule, held, retention, sources};
@@ -49,8 +50,7 @@ const SELECT_DIFFERENT: &str = "SELECT id FROM delivery WHERE key = ?1 AND messa
 
 const SELECT_IS_DIFFERENT: &str = "SELECT message_sha256 <> ?2 FROM delivery WHERE key = ?1";
 
-const INSERT_CAPTURE: &str =
-    "INSERT INTO delivery_capture (delivery, head, body) VALUES (?1, ?2, ?3)";
+const INSERT_CAPTURE: &str = "INSERT INTO delivery_capture (delivery, push) VALUES (?1, ?2)";
 
 // Each job and each run once.
 const SELECT_SUBJECTS: &str = "
@@ -61,12 +61,22 @@ const SELECT_SUBJECTS: &str = "
 const KEY_BYTES: usize = 16;
 
 /// Writes an [`Arrival`]; see [`Appended`] for what may become of it. What it is about is folded at
-/// the end of the transaction.
+/// the end of the transaction. Its push comes packed, since the writer has no time for that.
 pub(super) fn append(
     tx: &Transaction<'_>,
     ctx: &Context,
     batch: &mut Batch,
+    (arrival, packed): &(Arrival, Packed),
+) -> rusqlite::Result<Result<Appended, WriteError>> {
+    append_packed(tx, ctx, batch, arrival, packed)
+}
+
+fn append_packed(
+    tx: &Transaction<'_>,
+    ctx: &Context,
+    batch: &mut Batch,
     arrival: &Arrival,
+    packed: &Packed,
 ) -> rusqlite::Result<Result<Appended, WriteError>> {
     // First what may forbid it, so that nothing is written then.
     if let Some(id) = arrival.from_held
@@ -96,7 +106,7 @@ pub(super) fn append(
     }
     let appended = match insert_delivery(tx, arrival, key, message_sha256)? {
         Some(delivery) => {
-            insert_capture(tx, delivery, arrival)?;
+            insert_capture(tx, delivery, arrival, packed)?;
             insert_events(tx, ctx, batch, delivery, arrival)?;
             if !batch.is_import {
                 let events = arrival.events.iter();
@@ -148,7 +158,7 @@ fn import_each(
             Some(true) => imported.different += 1,
             Some(false) => imported.known += 1,
             None if arrival.delivery.received_at < history_from => imported.forgotten += 1,
-            None => match append(tx, ctx, batch, arrival)? {
+            None => match append_packed(tx, ctx, batch, arrival, &pack(&arrival.delivery))? {
                 Ok(_) => imported.stored += 1,
                 Err(error) => return Ok(Err(error)),
             },
@@ -291,11 +301,17 @@ fn insert_capture(
     tx: &Transaction<'_>,
     delivery: RowId,
     arrival: &Arrival,
+    packed: &Packed,
 ) -> rusqlite::Result<()> {
-    let head = capture::write_head("POST", &arrival.delivery.target, &arrival.delivery.headers);
     let mut insert = tx.prepare_cached(INSERT_CAPTURE)?;
-    insert.execute(params![delivery, head, arrival.delivery.body])?;
+    insert.execute(params![delivery, packed.bytes()])?;
     retention::note_message(tx, arrival.delivery.received_at)
+}
+
+/// Packs a push as it is kept.
+pub(super) fn pack(push: &Delivery) -> Packed {
+    let head = capture::write_head("POST", &push.target, &push.headers);
+    packed::pack(&head, &push.body)
 }
 
 /// Writes the events, and leaves what they are about to be folded.

@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -299,6 +300,12 @@ pub(super) fn assert_by_index(conn: &Connection, sql: &str) {
     let mut scans = plan.lines().filter(|line| line.starts_with("SCAN"));
     assert!(scans.all(|line| is_harmless(&line)), "{sql}\n{plan}");
     assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+}
+
+/// Returns bytes that cannot be packed, the same each time.
+pub(super) fn noise(bytes: usize) -> Vec<u8> {
+    let blocks = (0..bytes.div_ceil(32) as u64).flat_map(|at| Sha256::digest(at.to_le_bytes()));
+    blocks.take(bytes).collect()
 }
 
 /// Returns a whole list read page by page to its end, newest first. Then it goes back the same way,

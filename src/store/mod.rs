@@ -69,6 +69,7 @@ pub mod lane_records;
 pub mod lifetimes;
 pub mod lock;
 pub mod options;
+mod packed;
 pub mod pulse;
 pub mod rebuild;
 pub mod records;
@@ -356,7 +357,9 @@ impl Store {
     /// that has its key.
     pub async fn append(&self, arrival: Arrival) -> Result<Appended, WriteError> {
         let bytes = weigh(&arrival.delivery).saturating_add(arrival.notification.message.len());
-        self.ask(bytes, arrival, How::InBatch(append::append)).await
+        let packed = append::pack(&arrival.delivery);
+        self.ask(bytes, (arrival, packed), How::InBatch(append::append))
+            .await
     }
 
     /// Keeps a push whole until a person decides; the same again, under the same signature or a new

@@ -209,7 +209,7 @@ mod tests {
         });
         limit.recv().unwrap().unwrap();
         let mut big = arrival("m1", "j1");
-        big.delivery.body = vec![b'x'; 300_000];
+        big.delivery.body = fixtures::noise(300_000);
         assert!(test.try_append(big).is_err());
         let failing = failing(&test.store).unwrap();
         assert!(failing.cause.contains("full"), "{failing:?}");

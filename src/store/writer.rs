@@ -530,7 +530,7 @@ mod tests {
         };
         limit("PRAGMA max_page_count = 1");
         let mut big = arrival("m1", "j1");
-        big.delivery.body = vec![b'x'; 300_000];
+        big.delivery.body = fixtures::noise(300_000);
         let error = test.try_append(big).unwrap_err();
         assert!(matches!(error, WriteError::DiskFull), "{error:?}");
         limit("PRAGMA max_page_count = 4294967294");

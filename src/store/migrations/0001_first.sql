@@ -129,8 +129,8 @@ CREATE INDEX delivery_repeated ON delivery (received_at) WHERE duplicates > 0;
 CREATE TABLE delivery_capture (
   -- Its delivery is there, or its number is in `leftover`.
   delivery INTEGER PRIMARY KEY,
-  head BLOB NOT NULL,
-  body BLOB NOT NULL
+  -- See packed/.
+  push BLOB NOT NULL
 ) STRICT;
 
 -- What the messages say, one row for each event. What the envelope adds stands in `delivery`.

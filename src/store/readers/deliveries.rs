@@ -11,6 +11,7 @@ use crate::notification::source::SourceId;
 use crate::store::cells::{self, Cells};
 use crate::store::filters::{DeliveryFilter, DeliveryOnly};
 use crate::store::lane_records::Counted;
+use crate::store::packed::{self, Unpacked};
 use crate::store::readers::query::{Index, Lead, Query, Shape};
 use crate::store::readers::{events, listing};
 use crate::store::records::{
@@ -58,7 +59,7 @@ const SELECT_ONE: &str = "
     WHERE delivery.id = ?1";
 
 const SELECT_CAPTURE: &str = "
-    SELECT delivery_capture.head, delivery_capture.body, delivery.source, delivery.received_at
+    SELECT delivery_capture.push, delivery.source, delivery.received_at
     FROM delivery_capture JOIN delivery ON delivery.id = delivery_capture.delivery
     WHERE delivery_capture.delivery = ?1";
 
@@ -147,7 +148,8 @@ pub(super) fn one(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<De
 fn kept_message(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<KeptMessage>> {
     let mut select = tx.prepare_cached(SELECT_CAPTURE)?;
     let kept = select.query_row([id], |row| {
-        let capture = read_capture(row)?;
+        let Unpacked { head, body } = packed::read(row)?;
+        let capture = as_capture(&head, body)?;
         let source = SourceId(row.get("source")?);
         let delivery = capture
             .clone()
@@ -161,8 +163,11 @@ fn kept_message(tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<Option<Kept
 /// Reads the columns `head` and `body`.
 pub(super) fn read_capture(row: &Row<'_>) -> rusqlite::Result<Capture> {
     let head: Vec<u8> = row.get("head")?;
-    let capture = capture::parse(&head).map_err(|error| unreadable(error.into()))?;
-    let body = row.get("body")?;
+    as_capture(&head, row.get("body")?)
+}
+
+fn as_capture(head: &[u8], body: Vec<u8>) -> rusqlite::Result<Capture> {
+    let capture = capture::parse(head).map_err(|error| unreadable(error.into()))?;
     Ok(Capture {
         body: Some(body),
         ..capture

@@ -38,6 +38,7 @@ use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::inbox::How;
 use crate::store::numbers::Subject;
+use crate::store::packed::{self, Unpacked};
 use crate::store::records::RowId;
 use crate::store::rollups::Deltas;
 use crate::store::values::{count, read_time, unreadable};
@@ -56,12 +57,9 @@ const SELECT_EXTENT: &str = "
     SELECT COALESCE((SELECT MAX(id) FROM delivery), 0), COALESCE((SELECT MAX(id) FROM run), 0),
       COALESCE((SELECT MAX(id) FROM job), 0)";
 
-// A body that age has emptied is gone or has no bytes, while the row still says how many it had.
 const SELECT_PUSHES: &str = "
-    SELECT delivery.id, delivery.source, delivery.received_at, delivery_capture.head,
-      delivery_capture.body,
-      delivery_capture.delivery IS NULL
-        OR (length(delivery_capture.body) = 0 AND delivery.body_bytes > 0) AS is_emptied
+    SELECT delivery.id, delivery.source, delivery.received_at, delivery_capture.push,
+      delivery_capture.delivery IS NULL AS is_emptied
     FROM delivery LEFT JOIN delivery_capture ON delivery_capture.delivery = delivery.id
     WHERE delivery.id > ?1 AND delivery.id <= ?2
     ORDER BY delivery.id
@@ -301,11 +299,11 @@ fn kept_pushes(tx: &Transaction<'_>, after: RowId, last: RowId) -> rusqlite::Res
 }
 
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let head: Vec<u8> = row.get("head")?;
+    let Unpacked { head, body } = packed::read(row)?;
     let capture = capture::parse(&head).map_err(|error| unreadable(error.into()))?;
     let source = SourceId(row.get("source")?);
     Ok(Delivery {
-        body: row.get("body")?,
+        body,
         ..capture.into_delivery(source, read_time(row, "received_at")?)
     })
 }
@@ -387,7 +385,7 @@ mod tests {
         run_sql(
             &test,
             "DELETE FROM delivery_capture WHERE delivery = 1;
-             UPDATE delivery_capture SET head = x'', body = x'' WHERE delivery = 2;",
+             DELETE FROM delivery_capture WHERE delivery = 2;",
         );
         test.store.close();
         let mut options = fixtures::options(test.path());

@@ -15,7 +15,7 @@ use crate::store::retention::{
 // `bytes` is NULL of a delivery that has been emptied.
 const SELECT_NEXT: &str = "
     SELECT delivery.id, delivery.received_at AS at,
-      length(delivery_capture.head) + length(delivery_capture.body) AS bytes
+      length(delivery_capture.push) AS bytes
     FROM delivery LEFT JOIN delivery_capture ON delivery_capture.delivery = delivery.id
     WHERE (delivery.received_at, delivery.id) > (?1, ?2) AND delivery.received_at < ?3
     ORDER BY delivery.received_at, delivery.id

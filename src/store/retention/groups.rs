@@ -40,7 +40,7 @@ const SELECT_DELIVERY: &str = "
       EXISTS (
         SELECT 1 FROM source WHERE delivery.id IN (newest_delivery, latest_delivery)
       ) AS is_newest,
-      (SELECT length(head) + length(body) FROM delivery_capture
+      (SELECT length(push) FROM delivery_capture
         WHERE delivery_capture.delivery = delivery.id) AS bytes
     FROM delivery WHERE id = ?1";
 
