@@ -44,6 +44,7 @@ pub fn foresee(path: &Path, purpose: Purpose) -> Result<Foreseen, OpenError> {
     if is_held && lock::running(path).is_none() {
         return Err(LockError::Held { running: None }.into());
     }
+    lock::require_file(path)?;
     require_ended(path)?;
     if let Some(denied) = denied(path) {
         return Err(OpenError::Denied(denied));

@@ -12,7 +12,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, ffi, params,
+};
 
 use crate::store::OpenError;
 use crate::store::belonging::{denied, hand_over};
@@ -35,6 +37,15 @@ pub(super) const WRITER_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Memory for the writer's pages, in KiB (negative, as SQLite has it). The keys' index is hit at
 /// random places, and SQLite's 2 MB would read one of its pages for nearly every push.
 const WRITER_CACHE_KIB: i32 = -32 * 1024;
+
+/// What SQLite says where the index of the log cannot be opened, made longer, locked or mapped, which
+/// is how it finds out that a file system has no shared memory.
+const SHARED_MEMORY_CODES: [i32; 4] = [
+    ffi::SQLITE_IOERR_SHMOPEN,
+    ffi::SQLITE_IOERR_SHMSIZE,
+    ffi::SQLITE_IOERR_SHMLOCK,
+    ffi::SQLITE_IOERR_SHMMAP,
+];
 
 /// Prepared statements kept by each connection: all of the writer's, and a reader's lists with the
 /// usual combinations of filters.
@@ -75,13 +86,7 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened)
 
     let found = look(&conn).map_err(unusable)?;
     check(&found, path, purpose)?;
-    let mode = switch_to_wal(&conn).map_err(unusable)?;
-    if mode != "wal" {
-        return Err(OpenError::NoWal {
-            path: path.to_owned(),
-            mode,
-        });
-    }
+    switch_to_wal(&conn, path)?;
     set_up(&conn).map_err(unusable)?;
     let bytes = fs::metadata(path).map_or(0, |file| file.len());
     if let Some(line) = upgrade_line(&found, MIGRATIONS.len(), bytes) {
@@ -164,7 +169,14 @@ pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> OpenError {
         return OpenError::Denied(denied);
     }
     let path = path.to_owned();
+    let is_of_shared_memory = source
+        .sqlite_error()
+        .is_some_and(|error| SHARED_MEMORY_CODES.contains(&error.extended_code));
     match code {
+        _ if is_of_shared_memory => OpenError::NoWal {
+            path,
+            source: source.into(),
+        },
         Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path },
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
             path,
@@ -278,10 +290,19 @@ pub(super) fn check(found: &Found, path: &Path, purpose: Purpose) -> Result<(), 
     }
 }
 
-/// Readers go on while the writer commits, and a commit is one append to the log. Returns the mode
-/// that SQLite came to; file systems without shared memory stay with another.
-fn switch_to_wal(conn: &Connection) -> rusqlite::Result<String> {
-    conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+/// Readers go on while the writer commits, and a commit is one append to the log. Where SQLite sees
+/// beforehand that there can be no log, it stays with another mode and calls that no error.
+fn switch_to_wal(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let mode: String = conn
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(|source| unusable(path, source))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(OpenError::NoWal {
+        path: path.to_owned(),
+        source: format!("SQLite's journal mode stays {mode}").into(),
+    })
 }
 
 fn set_up(conn: &Connection) -> rusqlite::Result<()> {
@@ -482,6 +503,16 @@ mod tests {
         test.store.close();
         Store::open(fixtures::options(test.path())).unwrap();
         assert!(test.store.announce(&running).is_err());
+    }
+
+    #[test]
+    fn a_database_without_a_log_is_refused() {
+        let conn = Connection::open_in_memory().unwrap();
+        let error = switch_to_wal(&conn, Path::new("some.db")).unwrap_err();
+        assert!(
+            matches!(&error, OpenError::NoWal { source, .. } if source.to_string().ends_with("memory")),
+            "{error:?}"
+        );
     }
 
     #[test]
