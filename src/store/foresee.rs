@@ -71,7 +71,7 @@ pub fn foresee(path: &Path, purpose: Purpose) -> Result<Foreseen, OpenError> {
         open::look(&conn)
     });
     let found = found.map_err(|source| open::unusable(path, source))?;
-    open::check(&found, path, purpose)?;
+    open::check(&found, path, purpose, open::MIGRATIONS.len())?;
     Ok(if found.is_empty {
         Foreseen::New
     } else {

@@ -234,6 +234,7 @@ fn source(source: &SourceFacts) -> String {
     format!("{name}：{}；{path}。", parts.join("，"))
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each thing that is said")]
 pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
     if finding.verdict == Verdict::Fine {
         return None;
