@@ -266,13 +266,10 @@ impl Store {
         Store::open_by(options, open::MIGRATIONS)
     }
 
-    fn open_by(
-        options: StoreOptions,
-        migrations: Migrations,
-    ) -> Result<(Store, Opened), OpenError> {
+    fn open_by(options: StoreOptions, steps: Migrations) -> Result<(Store, Opened), OpenError> {
         let lock = Lock::acquire(&options.path)?;
         restore::require_ended(&lock.database())?;
-        let (mut conn, opened) = open::open(&options.path, options.purpose, migrations)?;
+        let (mut conn, opened) = open::open(&options.path, options.purpose, steps)?;
         let unusable = |source| OpenError::Unusable {
             path: options.path.clone(),
             source,
