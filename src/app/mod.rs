@@ -203,6 +203,8 @@ impl App {
             rt::spawn(async move { ingest.verifier().warm_up().await });
         }
 
+        let store = self.store.clone();
+        let finishing = rt::spawn(async move { store.finish_migrations().await });
         let pruning = {
             let ingest = Arc::clone(&self.state.ingest);
             rt::spawn(keep_pruning(ingest, self.state.retention, self.prune))
@@ -213,6 +215,7 @@ impl App {
         };
         // First, since nobody waits for their end.
         pruning.abort();
+        finishing.abort();
         self.state.downloads.stop();
         tokio::select! {
             result = ending.stop_in_order(fault.is_none()) => result?,

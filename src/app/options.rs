@@ -88,6 +88,7 @@ pub fn setup(config: &Config, receiver: SocketAddr, dashboard: SocketAddr) -> Se
         paths: source.paths.clone(),
         owners: source.owners.clone(),
         topics: source.topics.clone(),
+        retry_policy: source.retry_policy,
     });
     Setup {
         database: config.database.clone(),

@@ -21,7 +21,9 @@ use crate::notification::capture::{self, Capture};
 use crate::notification::reason::RefusalReason;
 use crate::push::{PushContent, SAMPLES, Sample, Signer, build, message_id_of, test_key_path};
 use crate::signature::TEST_CERTIFICATE_URL;
+use crate::store::foresee::foresee;
 use crate::store::lock;
+use crate::store::options::Purpose;
 
 /// The owner of test pushes: an account id that nobody has.
 const TEST_OWNER: &str = "1234567890123456";
@@ -198,7 +200,9 @@ fn find_endpoint(command: &Push, config: &Config) -> anyhow::Result<Endpoint> {
             config.database.display()
         ),
     };
-    let is_ours = running.is_some_and(|running| running.endpoint == url);
+    // A server for real pushes is probed from beside its database like any other.
+    let is_ours = running.is_some_and(|running| running.endpoint == url)
+        && foresee(&config.database, Purpose::Try).is_ok();
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
         bail!("`{url}` is no URL: take the endpoint in full from the dashboard, not with `•••`");
     }

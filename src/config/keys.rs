@@ -61,6 +61,7 @@ pub(super) const KEYS: &[Key] = &[
     in_list("source.topics"),
     in_list("source.region"),
     in_list("source.queue"),
+    in_list("source.retry_policy"),
     in_list("queue.name"),
     in_list("queue.topics"),
     in_list("queue.region"),

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use crate::config::ConfigError;
 use crate::config::check::{Problems, is_empty_list, parse_duration_ms, text_of, texts, wrong};
 use crate::config::merged::Merged;
-use crate::notification::source::masked;
+use crate::notification::source::{RetryPolicy, masked};
 use crate::store::options::{QueueRule, STALE_AFTER_MS, SourceRule, WorkflowRule};
 
 /// One table of a list.
@@ -79,6 +79,7 @@ pub(super) fn sources(merged: &Merged, problems: &mut Problems) -> Vec<SourceRul
             topics: entry.texts("topics", problems),
             region: entry.text("region", problems),
             queue: entry.text("queue", problems),
+            retry_policy: problems.or(retry_policy(entry), RetryPolicy::Unknown),
         });
     }
     if rules.is_empty() {
@@ -106,6 +107,21 @@ fn source_name(
             Err(wrong(key, name, "another one for each source"))
         }
         name => Ok(name.to_owned()),
+    }
+}
+
+fn retry_policy(entry: Entry<'_>) -> Result<RetryPolicy, ConfigError> {
+    let policies = [RetryPolicy::ExponentialDecay, RetryPolicy::Backoff];
+    match entry.checked_text("retry_policy")? {
+        "" => Ok(RetryPolicy::Unknown),
+        word => {
+            let policy = policies.into_iter().find(|it| it.word() == Some(word));
+            policy.ok_or_else(|| {
+                let expected =
+                    "EXPONENTIAL_DECAY_RETRY or BACKOFF_RETRY, as the subscription is set";
+                wrong("source.retry_policy", word, expected)
+            })
+        }
     }
 }
 

@@ -162,6 +162,10 @@ const WRONG: &[(&str, &str)] = &[
         "[[source]]\nregion = 1",
         "`source.region` is `1`, but must be a string",
     ),
+    (
+        "[[source]]\nretry_policy = \"DECAY_RETRY\"",
+        "`source.retry_policy` is `DECAY_RETRY`, but must be EXPONENTIAL_DECAY_RETRY or",
+    ),
     ("[[source]]\nqueue = []", "`source.queue` is `[]`"),
     ("[[source]]\nname = 1", "`source.name` is `1`"),
     (

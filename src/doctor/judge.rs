@@ -4,8 +4,10 @@ use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::doctor::retries::{Loss, late_ms, loss, weakest};
 use crate::doctor::{Facts, Finding, Line, Reach, Seen, Server, SourceFacts, UrlKind, Verdict};
 use crate::health::{DISK_FREE_LOW, DISK_FREE_MIN, WRITER_FAILING_AFTER, WRITER_STUCK_AFTER};
+use crate::notification::source::RetryPolicy;
 use crate::signature::{CertificateStatus, DOCUMENTED_CERTIFICATE_URL};
 use crate::store::file_system::{Nature, nature};
 use crate::store::integrity::Integrity;
@@ -17,13 +19,6 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// How long a downtime is told of: older ones are known, or were.
 const DOWNTIME_TOLD_MS: i64 = 30 * DAY_MS;
-
-/// For how long SMQ repeats a push at least, by the policy that a subscription gets by itself: 3
-/// times, 10 to 20 s apart.
-pub const BACKOFF_MS: i64 = 30_000;
-
-/// For how long it does by `EXPONENTIAL_DECAY_RETRY`.
-pub const DECAY_MS: i64 = DAY_MS;
 
 /// A push is dated to the second, and is under way for a moment.
 const CLOCK_OFF_MS: i64 = 5_000;
@@ -63,7 +58,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         public_url(facts),
         certificate(facts),
         clock(facts),
-        found(Verdict::Unknown, Seen::Retries),
+        retries(facts),
         downtime(facts),
         lag(facts),
         rows(facts),
@@ -272,29 +267,53 @@ fn clock(facts: &Facts) -> Finding {
     found(verdict, Seen::Clock { off_ms, at })
 }
 
-fn downtime(facts: &Facts) -> Finding {
+/// Returns the downtimes that are told of, the one that is not over as well.
+fn recent_downtimes(facts: &Facts) -> impl Iterator<Item = Downtime> {
     let since = facts.now.plus_ms(-DOWNTIME_TOLD_MS);
-    let mut all = downtimes(&facts.lifetimes);
-    let now = current(facts);
-    all.extend(now);
-    let all = all.into_iter().filter(|downtime| downtime.to >= since);
+    let all = downtimes(&facts.lifetimes).into_iter();
+    all.chain(current(facts))
+        .filter(move |downtime| downtime.to >= since)
+}
+
+fn retries(facts: &Facts) -> Finding {
+    match weakest(&facts.setup.sources) {
+        RetryPolicy::Unknown => {
+            let late = recent_downtimes(facts);
+            let late = late.filter_map(|downtime| late_ms(&downtime, &facts.lifetimes));
+            match late.max() {
+                Some(late_ms) => found(Verdict::Fine, Seen::RetriesSeem { late_ms }),
+                None => found(Verdict::Unknown, Seen::NoRetries),
+            }
+        }
+        policy @ RetryPolicy::Backoff => found(Verdict::Warning, Seen::RetriesSet { policy }),
+        policy @ RetryPolicy::ExponentialDecay => found(Verdict::Fine, Seen::RetriesSet { policy }),
+    }
+}
+
+fn downtime(facts: &Facts) -> Finding {
+    let policy = weakest(&facts.setup.sources);
+    let judged = recent_downtimes(facts).map(|downtime| {
+        let late_ms = late_ms(&downtime, &facts.lifetimes);
+        let length_ms = downtime.length_ms();
+        (loss(length_ms, policy, late_ms), length_ms, downtime)
+    });
     // Of two as long the later.
-    let longest = all.max_by_key(|it| (it.length_ms(), Reverse(it.from)));
-    match longest {
+    let worst = judged.max_by_key(|(loss, length_ms, it)| (*loss, *length_ms, Reverse(it.from)));
+    match worst {
         _ if facts.lifetimes.is_empty() => found(Verdict::Unknown, Seen::NoLifetime),
         None => found(Verdict::Fine, Seen::NoDowntime),
-        Some(downtime) => {
-            let length_ms = downtime.length_ms();
-            let verdict = match length_ms {
-                _ if length_ms > DECAY_MS => Verdict::Wrong,
-                _ if length_ms > BACKOFF_MS => Verdict::Warning,
-                _ => Verdict::Fine,
+        Some((loss, length_ms, downtime)) => {
+            let verdict = match loss {
+                Loss::Nothing => Verdict::Fine,
+                Loss::IfBackoff => Verdict::Warning,
+                Loss::Whatever => Verdict::Wrong,
             };
             let seen = Seen::Downtime {
                 length_ms,
                 from: downtime.from,
                 ending: downtime.ending,
-                is_now: now == Some(downtime),
+                is_now: current(facts) == Some(downtime),
+                may_lose: loss != Loss::Nothing,
             };
             found(verdict, seen)
         }
@@ -449,7 +468,8 @@ mod tests {
     use std::path::PathBuf;
 
     use crate::clock::Timestamp;
-    use crate::doctor::Setup;
+    use crate::doctor::retries::{REPEATED_MAX_MS, REPEATED_MIN_MS};
+    use crate::doctor::{ConfiguredSource, Setup};
     use crate::store::disk::Sizes;
     use crate::store::lifetimes::Lifetime;
     use crate::store::pulse::Failing;
@@ -465,6 +485,7 @@ mod tests {
             started_at: at(from_ms),
             alive_at: at(to_ms.unwrap_or(0)),
             ended_at: to_ms.map(at),
+            late_ms: None,
             version: "0.1.0".to_owned(),
         }
     }
@@ -695,10 +716,16 @@ mod tests {
         };
         let down =
             |gap_ms, ago_ms| move |facts: &mut Facts| facts.lifetimes = lives(gap_ms, ago_ms);
-        check(down(BACKOFF_MS, DAY_MS), &[]);
-        check(down(BACKOFF_MS + 1, DAY_MS), &[(Line::Downtime, Warning)]);
-        check(down(DECAY_MS + 1, DAY_MS), &[(Line::Downtime, Wrong)]);
-        check(down(DECAY_MS + 1, 31 * DAY_MS), &[]);
+        check(down(REPEATED_MIN_MS, DAY_MS), &[]);
+        check(
+            down(REPEATED_MIN_MS + 1, DAY_MS),
+            &[(Line::Downtime, Warning)],
+        );
+        check(
+            down(REPEATED_MAX_MS + 1, DAY_MS),
+            &[(Line::Downtime, Wrong)],
+        );
+        check(down(REPEATED_MAX_MS + 1, 31 * DAY_MS), &[]);
         check(
             |facts| facts.lifetimes.clear(),
             &[(Line::Downtime, Unknown)],
@@ -710,6 +737,76 @@ mod tests {
                 facts.lifetimes = vec![life(-3_600_000, Some(-60_000))];
             },
             &[(Line::Server, Warning), (Line::Downtime, Warning)],
+        );
+    }
+
+    #[test]
+    fn how_smq_repeats_is_said_by_the_configuration_or_by_late_pushes_and_downtimes_go_by_it() {
+        let hour_ms = 3_600_000;
+        let down = |policy, late_ms| {
+            let mut facts = well();
+            facts.setup.sources = vec![ConfiguredSource {
+                retry_policy: policy,
+                ..ConfiguredSource::default()
+            }];
+            facts.lifetimes = vec![life(-hour_ms, None), life(-9 * hour_ms, Some(-2 * hour_ms))];
+            facts.lifetimes[0].late_ms = late_ms;
+            (retries(&facts), downtime(&facts).verdict)
+        };
+        let decay = RetryPolicy::ExponentialDecay;
+        let set = |policy| Seen::RetriesSet { policy };
+        for (policy, late_ms, verdict, seen, of_downtime) in [
+            (
+                RetryPolicy::Unknown,
+                None,
+                Unknown,
+                Seen::NoRetries,
+                Warning,
+            ),
+            (
+                RetryPolicy::Unknown,
+                Some(200_000),
+                Fine,
+                Seen::RetriesSeem { late_ms: 200_000 },
+                Fine,
+            ),
+            (decay, None, Fine, set(decay), Fine),
+            (
+                RetryPolicy::Backoff,
+                Some(200_000),
+                Warning,
+                set(RetryPolicy::Backoff),
+                Warning,
+            ),
+        ] {
+            let expected = (found(verdict, seen), of_downtime);
+            assert_eq!(down(policy, late_ms), expected, "{policy:?} {late_ms:?}");
+        }
+    }
+
+    #[test]
+    fn of_downtimes_one_that_may_have_cost_pushes_is_told_before_a_longer_one() {
+        let hour_ms = 3_600_000;
+        let mut facts = well();
+        facts.lifetimes = vec![
+            life(-hour_ms, None),
+            life(-2 * hour_ms, Some(-hour_ms - 60_000)),
+            life(-40 * hour_ms, Some(-30 * hour_ms)),
+        ];
+        // After the long one, which is over for longer than late pushes are looked for.
+        facts.lifetimes[1].started_at = NOW.plus_ms(-20 * hour_ms);
+        facts.lifetimes[1].late_ms = Some(200_000);
+        let seen = downtime(&facts).seen;
+        assert!(
+            matches!(
+                seen,
+                Seen::Downtime {
+                    length_ms: 60_000,
+                    may_lose: true,
+                    ..
+                }
+            ),
+            "{seen:?}"
         );
     }
 

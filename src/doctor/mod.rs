@@ -18,6 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::notification::source::RetryPolicy;
 use crate::signature::CertificateStatus;
 use crate::store::disk::Sizes;
 use crate::store::file_system::Nature;
@@ -28,6 +29,7 @@ use crate::store::upkeep::Upkeep;
 
 pub mod gather;
 pub mod judge;
+pub mod retries;
 
 /// How a thing is; the worst of all counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -146,12 +148,22 @@ pub enum Seen {
         at: Timestamp,
     },
     NoPushClock,
-    Retries,
+    /// By the configuration, of the source that repeats for the shortest time.
+    RetriesSet {
+        policy: RetryPolicy,
+    },
+    /// Pushes came so late after a downtime.
+    RetriesSeem {
+        late_ms: i64,
+    },
+    NoRetries,
     Downtime {
         length_ms: i64,
         from: Timestamp,
         ending: Ending,
         is_now: bool,
+        /// SMQ may have given up pushes of that time.
+        may_lose: bool,
     },
     NoDowntime,
     NoLifetime,
@@ -204,7 +216,7 @@ impl Seen {
             Seen::Source(_) => Line::Source,
             Seen::Certificate { .. } | Seen::NoCertificate => Line::Certificate,
             Seen::Clock { .. } | Seen::NoPushClock => Line::Clock,
-            Seen::Retries => Line::Retries,
+            Seen::RetriesSet { .. } | Seen::RetriesSeem { .. } | Seen::NoRetries => Line::Retries,
             Seen::Downtime { .. } | Seen::NoDowntime | Seen::NoLifetime => Line::Downtime,
             Seen::Lag { .. } | Seen::NoLag => Line::Lag,
             Seen::Rows { .. } => Line::Rows,
@@ -277,6 +289,8 @@ pub struct ConfiguredSource {
     pub paths: Vec<String>,
     pub owners: Vec<String>,
     pub topics: Vec<String>,
+    /// Of its subscription, as far as the configuration says it.
+    pub retry_policy: RetryPolicy,
 }
 
 /// The server that has the database.

@@ -26,6 +26,29 @@ pub struct Source {
     pub queue: String,
 }
 
+/// How SMQ repeats a push that was not taken. It is set on the subscription, and no push says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetryPolicy {
+    /// Nobody has said it.
+    #[default]
+    Unknown,
+    /// Three times, 10 to 20 s apart; what a subscription has unless told otherwise.
+    Backoff,
+    /// After 1, 2, 4 … 512 s, then 166 times more: for a day.
+    ExponentialDecay,
+}
+
+impl RetryPolicy {
+    /// SMQ's word for it.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            RetryPolicy::Unknown => None,
+            RetryPolicy::Backoff => Some("BACKOFF_RETRY"),
+            RetryPolicy::ExponentialDecay => Some("EXPONENTIAL_DECAY_RETRY"),
+        }
+    }
+}
+
 /// Returns a request target with the last segment of its path and its query hidden, for logs and
 /// everything else a stranger may read: the segment is the secret that keeps other accounts' pushes
 /// out. However many slashes a proxy has added behind it, it stays hidden.

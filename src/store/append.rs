@@ -113,7 +113,7 @@ fn append_packed(
                 events
                     .for_each(|event| batch.tally.add_event(event.word(), state_of(event).word()));
             }
-            note_stored(batch, arrival);
+            note_stored(ctx, batch, arrival);
             batch.deliveries += 1;
             Appended::Stored { delivery }
         }
@@ -283,14 +283,16 @@ fn count_duplicate(
 }
 
 /// Counts a new delivery in the hour it came.
-fn note_stored(batch: &mut Batch, arrival: &Arrival) {
+fn note_stored(ctx: &Context, batch: &mut Batch, arrival: &Arrival) {
     let received_at = arrival.delivery.received_at;
     let is_import = batch.is_import;
     let hour = batch.arrivals.at(arrival.delivery.source, received_at);
     if is_import {
         hour.add_imported();
     } else {
-        hour.add_stored(received_at, arrival.notification.published_at);
+        let published_at = arrival.notification.published_at;
+        hour.add_stored(received_at, published_at);
+        ctx.life.note_taken(received_at, published_at);
     }
     if why_unrecognized(&arrival.events).is_some() {
         hour.add_unrecognized(1);

@@ -55,11 +55,9 @@ pub enum OpenError {
         path.display()
     )]
     IsRecord { path: PathBuf },
-    #[error(
-        "{} cannot be written ahead of (journal mode stays {mode}); put it on a local disk",
-        path.display()
-    )]
-    NoWal { path: PathBuf, mode: String },
+    /// Its file system has no memory that processes share, which the log's index is.
+    #[error("{} cannot have a log beside it; put it on a local disk", path.display())]
+    NoWal { path: PathBuf, source: Cause },
     #[error("{} is damaged; look at the disk, and restore a backup", path.display())]
     Damaged { path: PathBuf, source: Cause },
     #[error("cannot open the database {}; check its folder, its owner and the disk", path.display())]

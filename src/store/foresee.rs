@@ -44,6 +44,7 @@ pub fn foresee(path: &Path, purpose: Purpose) -> Result<Foreseen, OpenError> {
     if is_held && lock::running(path).is_none() {
         return Err(LockError::Held { running: None }.into());
     }
+    lock::require_file(path)?;
     require_ended(path)?;
     if let Some(denied) = denied(path) {
         return Err(OpenError::Denied(denied));
@@ -70,7 +71,7 @@ pub fn foresee(path: &Path, purpose: Purpose) -> Result<Foreseen, OpenError> {
         open::look(&conn)
     });
     let found = found.map_err(|source| open::unusable(path, source))?;
-    open::check(&found, path, purpose)?;
+    open::check(&found, path, purpose, open::MIGRATIONS.len())?;
     Ok(if found.is_empty {
         Foreseen::New
     } else {

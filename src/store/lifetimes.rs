@@ -5,6 +5,9 @@
 //! last thing. So a row without an end, below a later one, is a server that was killed, or lost its
 //! power or its disk: it was down from some moment after the last sign of life.
 //!
+//! How late pushes came soon after the start is kept with it: it tells whether SMQ repeated those of the
+//! time before for long. An hour's sums do not, where a downtime is shorter than its hour.
+//!
 //! Commands that open the store without taking pushes (`rebuild`, `import`, `demo --into`) begin none.
 
 use std::cell::RefCell;
@@ -30,15 +33,22 @@ const BEAT_EVERY: Duration = Duration::from_secs(15);
 /// may come, since a server that is not ready gets no pushes.
 pub const BEAT_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
+/// A push that comes so late was not repeated by Backoff Retry, which has given up by then.
+pub const LATE_MS: i64 = 3 * 60_000;
+
+/// How long after a start late pushes say something of the time before.
+pub const LATE_WITHIN_MS: i64 = 3 * 60 * 60_000;
+
 /// The lifetimes that are kept. A process manager that starts a server over and over, once a second,
 /// takes them all in a quarter of an hour; it is then the only news there is.
 pub const LIFETIMES_KEPT: usize = 1_000;
 
-const INSERT: &str = "INSERT INTO lifetime (started_at, alive_at, version) VALUES (?1, ?2, ?3)";
+const INSERT: &str = "
+    INSERT INTO lifetime (started_at, alive_at, version, late_ms) VALUES (?1, ?2, ?3, ?4)";
 
 const DELETE_OLDER: &str = "DELETE FROM lifetime WHERE id <= (SELECT MAX(id) FROM lifetime) - ?1";
 
-const BEAT: &str = "UPDATE lifetime SET alive_at = MAX(alive_at, ?2) WHERE id = ?1";
+const BEAT: &str = "UPDATE lifetime SET alive_at = MAX(alive_at, ?2), late_ms = ?3 WHERE id = ?1";
 
 const END: &str =
     "UPDATE lifetime SET alive_at = MAX(alive_at, ?2), ended_at = MAX(alive_at, ?2) WHERE id = ?1";
@@ -51,6 +61,9 @@ pub struct Lifetime {
     pub alive_at: Timestamp,
     /// `None` while it runs, and for ever if it did not stop by itself.
     pub ended_at: Option<Timestamp>,
+    /// How late the latest push came within [`LATE_WITHIN_MS`] of the start, from publishing; `None` if
+    /// none was later than [`LATE_MS`].
+    pub late_ms: Option<i64>,
     pub version: String,
 }
 
@@ -107,6 +120,9 @@ struct Begun {
     version: &'static str,
     /// Its row, unless that could not be written yet.
     row: Option<i64>,
+    late_ms: Option<i64>,
+    /// The row does not say it yet.
+    late_is_new: bool,
     beaten_at: Timestamp,
     next_beat: Instant,
 }
@@ -124,6 +140,8 @@ pub(super) fn begin(
             started_at: now,
             version,
             row: None,
+            late_ms: None,
+            late_is_new: false,
             beaten_at: now,
             next_beat: Instant::now() + BEAT_EVERY,
         })
@@ -157,6 +175,25 @@ impl Life {
         }
     }
 
+    /// Notes how late a push came that is stored with the next sign of life. One whose transaction fails
+    /// has come late all the same.
+    pub(super) fn note_taken(&self, received_at: Timestamp, published_at: Option<Timestamp>) {
+        let Some(published_at) = published_at else {
+            return;
+        };
+        let late_ms = received_at.since_ms(published_at);
+        if late_ms < LATE_MS {
+            return;
+        }
+        if let Some(begun) = self.begun.borrow_mut().as_mut() {
+            let up_ms = received_at.since_ms(begun.started_at);
+            if (0..=LATE_WITHIN_MS).contains(&up_ms) && Some(late_ms) > begun.late_ms {
+                begun.late_ms = Some(late_ms);
+                begun.late_is_new = true;
+            }
+        }
+    }
+
     /// Writes a sign of life into a transaction that is committed anyway, if it is time for one.
     pub(super) fn beat_with_commit(
         &self,
@@ -168,7 +205,7 @@ impl Life {
             return Ok(());
         };
         let now = clock.now();
-        if now.since_ms(begun.beaten_at) < BEAT_WITH_COMMIT_MS {
+        if now.since_ms(begun.beaten_at) < BEAT_WITH_COMMIT_MS && !begun.late_is_new {
             return Ok(());
         }
         begun.beat(tx, now)
@@ -198,22 +235,30 @@ impl Begun {
     fn beat(&mut self, tx: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
         self.beaten_at = now;
         self.next_beat = Instant::now() + BEAT_EVERY;
+        self.late_is_new = false;
         let mut update = tx.prepare_cached(BEAT)?;
         if let Some(row) = self.row
-            && update.execute(params![row, now.0])? > 0
+            && update.execute(params![row, now.0, self.late_ms])? > 0
         {
             return Ok(());
         }
         let mut insert = tx.prepare_cached(INSERT)?;
-        self.row = Some(insert.insert(params![self.started_at.0, now.0, self.version])?);
+        self.row = Some(insert.insert(params![
+            self.started_at.0,
+            now.0,
+            self.version,
+            self.late_ms
+        ])?);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::store::Store;
-    use crate::store::fixtures::{self, NOON, TestStore, arrival};
+    use crate::store::fixtures::{self, NOON, TestStore, arrival, renotify};
     use crate::store::pulse::WriterState;
 
     use super::*;
@@ -240,6 +285,7 @@ mod tests {
             started_at: at(started),
             alive_at: at(alive),
             ended_at: ended.map(at),
+            late_ms: None,
             version: "1.2.3".to_owned(),
         }
     }
@@ -295,6 +341,43 @@ mod tests {
         test.append(arrival("m1", "j1"));
         test.store.close();
         assert!(test.store.lifetimes().unwrap().is_empty());
+    }
+
+    #[test]
+    fn how_late_pushes_came_soon_after_the_start_is_kept_with_their_commit() {
+        let (test, clock) = begin_at(0);
+        let push = |id: &str, received_ms: i64, late_ms: i64| {
+            let at = NOON.plus_ms(received_ms);
+            clock.set(at);
+            let published = Some(at.plus_ms(-late_ms));
+            let mut arrival = renotify(arrival(id, id), |it| it.published_at = published);
+            arrival.delivery.received_at = at;
+            test.append(arrival);
+            test.store.lifetimes().unwrap()[0].late_ms
+        };
+        assert_eq!(push("m1", 1, LATE_MS - 1), None);
+        assert_eq!(push("m2", 2, LATE_MS), Some(LATE_MS));
+        assert_eq!(push("m3", 3, LATE_MS + 7), Some(LATE_MS + 7));
+        assert_eq!(push("m4", 4, LATE_MS + 1), Some(LATE_MS + 7));
+        // A repeat is no later than its first.
+        assert_eq!(push("m4", 5, LATE_MS + 9), Some(LATE_MS + 7));
+        let much = 2 * LATE_MS;
+        let after = LATE_WITHIN_MS + 1;
+        assert_eq!(push("m5", after, much), Some(LATE_MS + 7));
+        assert_eq!(push("m6", LATE_WITHIN_MS, much), Some(much));
+        test.store.close();
+        assert_eq!(test.store.lifetimes().unwrap()[0].late_ms, Some(much));
+    }
+
+    #[test]
+    fn what_is_imported_says_nothing_of_how_late_pushes_came_here() {
+        let (test, _) = begin_at(0);
+        let published = Some(NOON.plus_ms(-2 * LATE_MS));
+        let late = renotify(arrival("m1", "j1"), |it| it.published_at = published);
+        let imported = Arc::new(vec![late]);
+        test.runtime.block_on(test.store.import(imported)).unwrap();
+        test.store.close();
+        assert_eq!(test.store.lifetimes().unwrap()[0].late_ms, None);
     }
 
     #[test]

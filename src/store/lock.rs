@@ -173,6 +173,16 @@ fn held(database: &Path) -> Option<File> {
     }
 }
 
+/// Tells beforehand that [`Lock::acquire`] will find something at the lock's place that is no file.
+pub(super) fn require_file(database: &Path) -> Result<(), LockError> {
+    let path = lock_path(&real_path(database));
+    if path.is_dir() {
+        let source = io::ErrorKind::IsADirectory.into();
+        return Err(LockError::Unusable { path, source });
+    }
+    Ok(())
+}
+
 fn open_or_make(path: &Path, database: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(MODE);

@@ -51,6 +51,7 @@ use crate::store::options::{Opened, Purpose, SourceRule, StoreOptions};
 use crate::store::pulse::Pulse;
 use crate::store::readers::{READER_LIMITS, Readers};
 use crate::store::records::RowId;
+use crate::store::unfinished::Migrations;
 use crate::store::writer::{Ended, Writer};
 
 pub mod arrivals;
@@ -103,6 +104,7 @@ mod refusals;
 mod rollup_sums;
 mod runs;
 mod sources;
+mod unfinished;
 mod values;
 mod window;
 mod words;
@@ -263,9 +265,13 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Store {
     /// Opens or makes the database, takes its lock, migrates it and starts the writer.
     pub fn open(options: StoreOptions) -> Result<(Store, Opened), OpenError> {
+        Store::open_by(options, open::MIGRATIONS)
+    }
+
+    fn open_by(options: StoreOptions, steps: Migrations) -> Result<(Store, Opened), OpenError> {
         let lock = Lock::acquire(&options.path)?;
         restore::require_ended(&lock.database())?;
-        let (mut conn, opened) = open::open(&options.path, options.purpose)?;
+        let (mut conn, opened) = open::open(&options.path, options.purpose, steps)?;
         let unusable = |source| OpenError::Unusable {
             path: options.path.clone(),
             source,

@@ -12,12 +12,15 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, ffi, params,
+};
 
 use crate::store::OpenError;
 use crate::store::belonging::{denied, hand_over};
 use crate::store::copy::folder_of;
 use crate::store::options::{Opened, Purpose};
+use crate::store::unfinished::{self, Migration, Migrations};
 
 /// `mpsk`, in the header of every database of ours.
 const APPLICATION_ID: i32 = 0x6d70_736b;
@@ -26,7 +29,10 @@ const APPLICATION_ID: i32 = 0x6d70_736b;
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
 /// The schema, one step after the other; the database's `user_version` counts those it has.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+pub(super) const MIGRATIONS: Migrations = &[Migration {
+    sql: include_str!("migrations/0001_first.sql"),
+    rest: None,
+}];
 
 /// How long to wait for another process that writes. Nobody else should, so this is for a person's
 /// `sqlite3` shell; it stays well inside the 5 s that SMQ gives us.
@@ -35,6 +41,15 @@ pub(super) const WRITER_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Memory for the writer's pages, in KiB (negative, as SQLite has it). The keys' index is hit at
 /// random places, and SQLite's 2 MB would read one of its pages for nearly every push.
 const WRITER_CACHE_KIB: i32 = -32 * 1024;
+
+/// What SQLite says where the index of the log cannot be opened, made longer, locked or mapped, which
+/// is how it finds out that a file system has no shared memory.
+const SHARED_MEMORY_CODES: [i32; 4] = [
+    ffi::SQLITE_IOERR_SHMOPEN,
+    ffi::SQLITE_IOERR_SHMSIZE,
+    ffi::SQLITE_IOERR_SHMLOCK,
+    ffi::SQLITE_IOERR_SHMMAP,
+];
 
 /// Prepared statements kept by each connection: all of the writer's, and a reader's lists with the
 /// usual combinations of filters.
@@ -57,7 +72,11 @@ impl Purpose {
 }
 
 /// Opens or makes the database at `path`, and returns the writer's connection.
-pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened), OpenError> {
+pub(super) fn open(
+    path: &Path,
+    purpose: Purpose,
+    migrations: Migrations,
+) -> Result<(Connection, Opened), OpenError> {
     require_sqlite(rusqlite::version_number())?;
     create_private(path)
         .and_then(|()| warn_if_wide(path))
@@ -74,20 +93,14 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<(Connection, Opened)
     conn.busy_timeout(WRITER_WAIT_MAX).map_err(unusable)?;
 
     let found = look(&conn).map_err(unusable)?;
-    check(&found, path, purpose)?;
-    let mode = switch_to_wal(&conn).map_err(unusable)?;
-    if mode != "wal" {
-        return Err(OpenError::NoWal {
-            path: path.to_owned(),
-            mode,
-        });
-    }
+    check(&found, path, purpose, migrations.len())?;
+    switch_to_wal(&conn, path)?;
     set_up(&conn).map_err(unusable)?;
     let bytes = fs::metadata(path).map_or(0, |file| file.len());
-    if let Some(line) = upgrade_line(&found, MIGRATIONS.len(), bytes) {
+    if let Some(line) = upgrade_line(&found, migrations.len(), bytes) {
         tracing::warn!("{line}");
     }
-    migrate(&mut conn, &found, purpose).map_err(unusable)?;
+    migrate(&mut conn, &found, purpose, migrations).map_err(unusable)?;
     // The first reading in WAL mode makes the log, if migrating has not: from here on it is there.
     look(&conn).map_err(unusable)?;
     let is_new = found.is_empty;
@@ -131,7 +144,7 @@ pub(super) fn open_whole(path: &Path) -> Result<(Connection, Found), OpenError> 
             path: path.to_owned(),
         });
     }
-    check(&found, path, found.purpose())?;
+    check(&found, path, found.purpose(), MIGRATIONS.len())?;
     Ok((conn, found))
 }
 
@@ -142,7 +155,7 @@ fn check_readable(found: &Found, path: &Path) -> Result<Purpose, OpenError> {
             path: path.to_owned(),
         });
     }
-    check(found, path, purpose)?;
+    check(found, path, purpose, MIGRATIONS.len())?;
     if found.schema < MIGRATIONS.len() {
         return Err(OpenError::Older {
             path: path.to_owned(),
@@ -164,7 +177,14 @@ pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> OpenError {
         return OpenError::Denied(denied);
     }
     let path = path.to_owned();
+    let is_of_shared_memory = source
+        .sqlite_error()
+        .is_some_and(|error| SHARED_MEMORY_CODES.contains(&error.extended_code));
     match code {
+        _ if is_of_shared_memory => OpenError::NoWal {
+            path,
+            source: source.into(),
+        },
         Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path },
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
             path,
@@ -255,7 +275,12 @@ pub(super) fn look(conn: &Connection) -> rusqlite::Result<Found> {
     })
 }
 
-pub(super) fn check(found: &Found, path: &Path, purpose: Purpose) -> Result<(), OpenError> {
+pub(super) fn check(
+    found: &Found,
+    path: &Path,
+    purpose: Purpose,
+    known: usize,
+) -> Result<(), OpenError> {
     let path = path.to_owned();
     if found.is_empty {
         return Ok(());
@@ -263,11 +288,11 @@ pub(super) fn check(found: &Found, path: &Path, purpose: Purpose) -> Result<(), 
     if found.application_id != APPLICATION_ID {
         return Err(OpenError::NotOurs { path });
     }
-    if found.schema > MIGRATIONS.len() {
+    if found.schema > known {
         return Err(OpenError::Newer {
             path,
             found: found.schema,
-            known: MIGRATIONS.len(),
+            known,
         });
     }
     match found.purpose.as_deref() {
@@ -278,10 +303,19 @@ pub(super) fn check(found: &Found, path: &Path, purpose: Purpose) -> Result<(), 
     }
 }
 
-/// Readers go on while the writer commits, and a commit is one append to the log. Returns the mode
-/// that SQLite came to; file systems without shared memory stay with another.
-fn switch_to_wal(conn: &Connection) -> rusqlite::Result<String> {
-    conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+/// Readers go on while the writer commits, and a commit is one append to the log. Where SQLite sees
+/// beforehand that there can be no log, it stays with another mode and calls that no error.
+fn switch_to_wal(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let mode: String = conn
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(|source| unusable(path, source))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(OpenError::NoWal {
+        path: path.to_owned(),
+        source: format!("SQLite's journal mode stays {mode}").into(),
+    })
 }
 
 fn set_up(conn: &Connection) -> rusqlite::Result<()> {
@@ -295,8 +329,7 @@ fn set_up(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// How much of a database all migrations together go through in a second, at least. Each takes under
-/// 2 s on 1,000,000 jobs, which are 3 GB; what takes longer runs in pieces beside the pushes and is
-/// no migration.
+/// 2 s on 1,000,000 jobs, which are 3 GB; what takes longer is left for later (`unfinished.rs`).
 const UPGRADE_BYTES_A_SECOND: u64 = 1_500_000_000;
 
 /// For how long SMQ repeats a push at least, if the subscription has the retry policy that it gets by
@@ -325,13 +358,22 @@ fn upgrade_line(found: &Found, known: usize, bytes: u64) -> Option<String> {
     ))
 }
 
-fn migrate(conn: &mut Connection, found: &Found, purpose: Purpose) -> rusqlite::Result<()> {
-    for (before, migration) in MIGRATIONS.iter().enumerate().skip(found.schema) {
+fn migrate(
+    conn: &mut Connection,
+    found: &Found,
+    purpose: Purpose,
+    migrations: Migrations,
+) -> rusqlite::Result<()> {
+    for (before, migration) in migrations.iter().enumerate().skip(found.schema) {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tx.execute_batch(migration)?;
+        tx.execute_batch(migration.sql)?;
         if before == 0 {
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             tx.execute(INSERT_PURPOSE, params![purpose.word()])?;
+        }
+        // A new database has no rows that anything is left to be done to.
+        if migration.rest.is_some() && !found.is_empty {
+            unfinished::begin(&tx, before + 1)?;
         }
         let version = i64::try_from(before + 1).unwrap_or(i64::MAX);
         tx.pragma_update(None, "user_version", version)?;
@@ -485,6 +527,16 @@ mod tests {
     }
 
     #[test]
+    fn a_database_without_a_log_is_refused() {
+        let conn = Connection::open_in_memory().unwrap();
+        let error = switch_to_wal(&conn, Path::new("some.db")).unwrap_err();
+        assert!(
+            matches!(&error, OpenError::NoWal { source, .. } if source.to_string().ends_with("memory")),
+            "{error:?}"
+        );
+    }
+
+    #[test]
     fn an_sqlite_that_can_corrupt_a_log_is_refused() {
         assert!(require_sqlite(SQLITE_VERSION_MIN).is_ok());
         assert!(require_sqlite(rusqlite::version_number()).is_ok());
@@ -496,7 +548,7 @@ mod tests {
     fn the_writer_syncs_every_commit_and_checks_what_rows_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mpsink.db");
-        let (conn, _) = open(&path, Purpose::Record).unwrap();
+        let (conn, _) = open(&path, Purpose::Record, MIGRATIONS).unwrap();
         let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         assert_eq!(pragma("synchronous").unwrap(), 2);
         assert_eq!(pragma("foreign_keys").unwrap(), 1);

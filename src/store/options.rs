@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::notification::source::RetryPolicy;
 
 /// What [`Store::open`] needs.
 ///
@@ -93,4 +94,6 @@ pub struct SourceRule {
     pub topics: Vec<String>,
     pub region: String,
     pub queue: String,
+    /// Of its subscription.
+    pub retry_policy: RetryPolicy,
 }

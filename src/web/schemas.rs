@@ -42,8 +42,8 @@ const COMPLETENESS: &str = "at:time verdict:verdict need_a_look:number has_arriv
 const CHECK: &str = "name:text verdict:verdict count:number is_all:bool link:text";
 const SILENCE: &str = "source:text last_taken_at:time? silent_ms:number? usual:Usual? \
     is_unusual:bool";
-const DOWNTIME: &str = "from:time to:time ending:text length_ms:number backoff_may_lose:bool \
-    decay_may_lose:bool repeated_after_ms:number? verdict:verdict";
+const DOWNTIME: &str = "from:time to:time ending:text length_ms:number retry_policy:text? \
+    backoff_may_lose:bool decay_may_lose:bool repeated_after_ms:number? verdict:verdict";
 const ARRIVALS: &str = "from:time to:time stored:number duplicates:number unrecognized:number \
     differs:number held:number refused:number strays:number failed:number \
     lag_median_ms:number? lag_p95_ms:number? lag_max_ms:number?";

@@ -1,6 +1,8 @@
 //! `/completeness` and its JSON: when the server was down, what came by what became of it, and what is
 //! odd about jobs and runs.
 
+use std::fs;
+
 use mpsink::clock::Timestamp;
 use mpsink::notification::Format;
 use rusqlite::Connection;
@@ -116,6 +118,54 @@ fn pushes_that_come_late_after_a_downtime_say_that_they_are_repeated_for_a_day()
     let json = app.json("/completeness.json");
     assert_eq!(json["downtimes"][0]["repeated_after_ms"], 20 * 60_000);
     assert_eq!(check(&json, "late"), warning(1));
+}
+
+#[test]
+fn a_downtime_within_an_hour_is_fine_if_what_came_after_it_was_repeated_for_long() {
+    let mut app = TestApp::start();
+    // Late as well, before the downtime and in the same hour: that says nothing of it.
+    let push_late = |app: &TestApp, id: &str| {
+        let mut content = app.content(Format::Xml, &job_message(id, "Success"));
+        content.published_at = app.clock.now().plus_ms(-5 * 60_000);
+        assert_eq!(app.send(&app.signed(&content)).status, 204);
+    };
+    push_late(&app, "before");
+    app.stop();
+    app.clock.set(app.clock.now().plus_ms(6 * 60_000));
+    app.restart();
+    let downtime = |app: &TestApp| check(&app.json("/completeness.json"), "downtime");
+    assert_eq!(downtime(&app), warning(1));
+    push_late(&app, "after");
+    assert_eq!(downtime(&app), fine());
+}
+
+#[test]
+fn a_downtime_is_judged_by_the_retry_policy_that_the_configuration_says() {
+    for (policy, verdict, says) in [
+        ("EXPONENTIAL_DECAY_RETRY", "fine", "nothing was lost by it"),
+        ("BACKOFF_RETRY", "warning", "gave up within a minute"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!("[[source]]\nretry_policy = \"{policy}\"\n");
+        fs::write(folder.path().join("mpsink.toml"), config).unwrap();
+        assert_eq!(Server::start(folder.path()).terminate(), 0);
+        make_it_an_hour_ago(&folder);
+        let server = Server::start(folder.path());
+        let downtime = &completeness_of(&server)["downtimes"][0];
+        assert_eq!(downtime["retry_policy"], policy);
+        assert_eq!(downtime["verdict"], verdict, "{policy}");
+        let page = http::get(server.dashboard, "/completeness").text();
+        assert!(page.contains(says), "{policy}");
+        let operations = http::get(server.dashboard, "/operations.json").json();
+        let of_line = |line: &str| {
+            let mut findings = operations["findings"].as_array().unwrap().iter();
+            findings.find(|it| it["line"] == line).unwrap()["verdict"].clone()
+        };
+        assert_eq!(
+            [of_line("retries"), of_line("downtime")],
+            [verdict, verdict]
+        );
+    }
 }
 
 #[test]

@@ -28,6 +28,10 @@ fn a_probe_says_whether_the_way_is_open_and_counts_as_no_push() {
     let (code, told) = probe(folder.path(), &url);
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("path, proxy and TLS are right"), "{told}");
+    // As in a container, where the environment names the database.
+    let beside = ["push", "--url", &url, "--database", "mpsink.db"];
+    let output = run(folder.path(), &beside);
+    assert!(output.status.success(), "{}", stdout(&output));
     let (code, told) = probe(folder.path(), &format!("{url}/"));
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("no source at this path"), "{told}");

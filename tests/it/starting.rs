@@ -2,7 +2,8 @@
 //! and touches no file.
 //!
 //! Wrong values of the configuration have their table in `config::tests`, sockets that are handed over
-//! theirs in `activation.rs`, files of another user theirs in `backup.rs`.
+//! theirs in `activation.rs`, files of another user theirs in `backup.rs`, machines that refuse a thread or
+//! a byte theirs in `faults/starting.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -71,6 +72,7 @@ fn a_database_that_cannot_be_served_is_refused_and_the_check_says_so_before() {
     fs::write(at("broken.restore"), "broken.before-x").unwrap();
     fs::copy(at("mpsink.db"), at("broken.before-x")).unwrap();
     fs::create_dir(at("folder")).unwrap();
+    fs::create_dir(at("locked.db.lock")).unwrap();
     fs::write(at("spoiled.key"), "no key").unwrap();
     fs::copy(at("mpsink-try.db"), at("spoiled.db")).unwrap();
 
@@ -102,6 +104,11 @@ fn a_database_that_cannot_be_served_is_refused_and_the_check_says_so_before() {
             &["--database", "folder"],
             "cannot open the database",
             "folder is no file",
+        ),
+        (
+            &["--database", "locked.db"],
+            "locked.db.lock; check its folder",
+            "",
         ),
         (
             &["--database", "missing/mpsink.db"],

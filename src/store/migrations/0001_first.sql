@@ -478,5 +478,7 @@ CREATE TABLE lifetime (
   alive_at INTEGER NOT NULL,
   -- NULL while it runs, and for ever if it did not stop by itself.
   ended_at INTEGER,
+  -- How late the latest push came soon after the start, if any was; see lifetimes.rs.
+  late_ms INTEGER,
   version TEXT NOT NULL
 ) STRICT;

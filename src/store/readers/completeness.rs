@@ -48,7 +48,7 @@ const SELECT_HOURS: &str = "
     FROM arrival_hour WHERE source = ?1 AND at >= ?2 AND at <= ?3";
 
 const SELECT_LIFETIMES: &str = "
-    SELECT started_at, alive_at, ended_at, version FROM lifetime ORDER BY id DESC LIMIT ?1";
+    SELECT started_at, alive_at, ended_at, late_ms, version FROM lifetime ORDER BY id DESC LIMIT ?1";
 
 const SELECT_FIRST_RECEIVED: &str = "SELECT MIN(received_at) AS at FROM delivery";
 
@@ -199,6 +199,7 @@ fn lifetimes(tx: &Transaction<'_>) -> rusqlite::Result<Vec<Lifetime>> {
             started_at: read_time(row, "started_at")?,
             alive_at: read_time(row, "alive_at")?,
             ended_at: read_maybe_time(row, "ended_at")?,
+            late_ms: row.get("late_ms")?,
             version: row.get("version")?,
         })
     })?;

@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::notification::source::{Source, SourceId};
+use crate::notification::source::{RetryPolicy, Source, SourceId};
 use crate::store::arrivals::HOUR_MS;
 use crate::store::completeness_records::{ArrivalCounts, ArrivalHour, Completeness, Named};
 use crate::store::lane_records::Counted;
@@ -122,15 +122,21 @@ pub struct Assessment {
 }
 
 impl Assessment {
-    /// Judges; days are those of `zone`.
-    pub fn of(record: Completeness, configured: &[Source], now: Timestamp, zone: Tz) -> Assessment {
+    /// Judges; `policy` is how SMQ repeats, days are those of `zone`.
+    pub fn of(
+        record: Completeness,
+        configured: &[Source],
+        policy: RetryPolicy,
+        now: Timestamp,
+        zone: Tz,
+    ) -> Assessment {
         let ids: Vec<SourceId> = configured.iter().map(|source| source.id).collect();
         let known = record.sources.iter();
         let sources: Vec<Silence> = known
             .filter(|source| ids.contains(&source.id))
             .map(|source| Silence::of(source, now))
             .collect();
-        let gaps = gaps::gaps(&record, now);
+        let gaps = gaps::gaps(&record, policy, now);
         let checks = checks(&record, &sources, &gaps, now);
         let has_taken = record.sources.iter().any(|it| it.last_taken_at.is_some());
         let attention = record.attention;
@@ -341,7 +347,7 @@ pub(crate) mod tests {
 
     fn verdict(name: CheckName, hours: Vec<ArrivalHour>) -> (Verdict, u64) {
         let record = Completeness { hours, ..record() };
-        let assessment = Assessment::of(record, &[], NOW, Tz::UTC);
+        let assessment = Assessment::of(record, &[], RetryPolicy::Unknown, NOW, Tz::UTC);
         let mut checks = assessment.checks.iter();
         let check = checks.find(|check| check.name == name).unwrap();
         (check.verdict, check.count)
@@ -349,7 +355,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_check_has_a_line_in_its_order() {
-        let assessment = Assessment::of(record(), &[], NOW, Tz::UTC);
+        let assessment = Assessment::of(record(), &[], RetryPolicy::Unknown, NOW, Tz::UTC);
         let names: Vec<CheckName> = assessment.checks.iter().map(|check| check.name).collect();
         assert_eq!(names, CheckName::ALL);
         assert_eq!(

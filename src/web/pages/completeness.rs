@@ -7,6 +7,7 @@ use askama::Template;
 use chrono_tz::Tz;
 
 use crate::clock::Timestamp;
+use crate::doctor::retries::weakest;
 use crate::store::completeness_records::{Completeness, Named, NamedKind};
 use crate::store::lifetimes::Ending;
 use crate::store::records::Attention;
@@ -104,14 +105,13 @@ impl CompletenessPage {
     /// Returns what a downtime means for the pushes of that time.
     pub fn meaning(&self, gap: &Gap) -> String {
         let texts = &self.frame.texts.completeness;
-        match gap.repeated_after_ms {
+        match (gap.retry_policy, gap.repeated_after_ms) {
             _ if gap.decay_may_lose => texts.gap_long.to_owned(),
             _ if !gap.backoff_may_lose => texts.gap_short.to_owned(),
-            Some(late_ms) => {
-                let late_ms = i64::try_from(late_ms).unwrap_or(i64::MAX);
-                (texts.gap_repeated)(&self.frame.duration(&late_ms))
-            }
-            None => texts.gap_backoff.to_owned(),
+            (Some(policy), _) if gap.verdict == Verdict::Fine => (texts.gap_decay)(policy),
+            (Some(policy), _) => (texts.gap_given_up)(policy),
+            (None, Some(late_ms)) => (texts.gap_repeated)(&self.frame.duration(&late_ms)),
+            (None, None) => texts.gap_backoff.to_owned(),
         }
     }
 
@@ -206,7 +206,8 @@ pub async fn show(
         title: frame.texts.completeness.title.to_owned(),
         ..frame.with_json("/completeness.json".to_owned())
     };
-    let assessment = Assessment::of(record, &state.sources, now, frame.viewer.zone);
+    let policy = weakest(&state.setup.sources);
+    let assessment = Assessment::of(record, &state.sources, policy, now, frame.viewer.zone);
     respond(&CompletenessPage { frame, assessment })
 }
 
@@ -218,7 +219,8 @@ pub async fn show_json(
     Given::parse(request.query_string(), &[])?;
     let now = state.clock.now();
     let (record, _) = load(&state, now).await?;
-    let assessment = Assessment::of(record, &state.sources, now, Tz::UTC);
+    let policy = weakest(&state.setup.sources);
+    let assessment = Assessment::of(record, &state.sources, policy, now, Tz::UTC);
     Ok(json::respond(&assessment))
 }
 

@@ -334,6 +334,7 @@ fn arrivals() -> Row {
 /// Every check in every verdict's way, every downtime, a source that is silent.
 pub(crate) fn completeness() -> Assessment {
     let gap = |ending, backoff_may_lose, repeated_after_ms| Gap {
+        retry_policy: None,
         from: AT,
         to: AT.plus_ms(60_000),
         ending,
@@ -381,6 +382,15 @@ pub(crate) fn completeness() -> Assessment {
             gap(Ending::Stopped, false, None),
             gap(Ending::Crashed, true, None),
             gap(Ending::Crashed, true, Some(600_000)),
+            Gap {
+                retry_policy: Some("EXPONENTIAL_DECAY_RETRY"),
+                ..gap(Ending::Stopped, true, None)
+            },
+            Gap {
+                retry_policy: Some("BACKOFF_RETRY"),
+                verdict: Verdict::Warning,
+                ..gap(Ending::Stopped, true, None)
+            },
             Gap {
                 decay_may_lose: true,
                 ..gap(Ending::Stopped, true, None)

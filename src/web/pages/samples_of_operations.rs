@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::doctor::{Finding, Reach, Seen, SourceFacts, UrlKind, Verdict};
+use crate::notification::source::RetryPolicy;
 use crate::store::file_system::Nature;
 use crate::store::integrity::Integrity;
 use crate::store::lifetimes::Ending;
@@ -20,7 +21,8 @@ pub(crate) fn all_seen() -> Vec<Seen> {
         Seen::NoPublicUrl,
         Seen::NoCertificate,
         Seen::NoPushClock,
-        Seen::Retries,
+        Seen::NoRetries,
+        Seen::RetriesSeem { late_ms: 600_000 },
         Seen::NoDowntime,
         Seen::NoLifetime,
         Seen::NoLag,
@@ -53,12 +55,20 @@ pub(crate) fn all_seen() -> Vec<Seen> {
     all.extend(doors());
     all.extend(disks());
     all.extend([-6_000, 6_000].map(|off_ms| Seen::Clock { off_ms, at: AT }));
-    for (ending, is_now) in [(Ending::Stopped, false), (Ending::Crashed, true)] {
+    for policy in [RetryPolicy::Backoff, RetryPolicy::ExponentialDecay] {
+        all.push(Seen::RetriesSet { policy });
+    }
+    for (ending, is_now, may_lose) in [
+        (Ending::Stopped, false, false),
+        (Ending::Stopped, false, true),
+        (Ending::Crashed, true, true),
+    ] {
         all.push(Seen::Downtime {
             length_ms: 90_000,
             from: AT,
             ending,
             is_now,
+            may_lose,
         });
     }
     all.extend(sources());

@@ -44,6 +44,9 @@ pub struct CompletenessTexts {
     pub ending: fn(Ending) -> &'static str,
     pub gap_short: &'static str,
     pub gap_backoff: &'static str,
+    /// The policy, as the configuration says it; here and below.
+    pub gap_decay: fn(&str) -> String,
+    pub gap_given_up: fn(&str) -> String,
     /// How late pushes came after it.
     pub gap_repeated: fn(&str) -> String,
     pub gap_long: &'static str,
@@ -176,6 +179,17 @@ impl CompletenessTexts {
         gap_backoff: "If the subscription has Backoff Retry, the default, SMQ gave up within a minute, \
                       and pushes of that time may be lost. With Exponential Decay Retry it repeats \
                       them for a day.",
+        gap_decay: |policy| {
+            format!(
+                "By the configuration SMQ repeats for a day ({policy}): nothing was lost by it."
+            )
+        },
+        gap_given_up: |policy| {
+            format!(
+                "By the configuration SMQ gave up within a minute ({policy}): pushes of that time \
+                 may be lost."
+            )
+        },
         gap_repeated: |late| {
             format!(
                 "Soon after it, pushes came up to {late} late, so SMQ seems to repeat for a day \
@@ -258,6 +272,10 @@ impl CompletenessTexts {
         gap_short: "SMQ 对每条推送的重试都长于这段时间：没有因此丢失。",
         gap_backoff: "如果订阅使用默认的退避重试，SMQ 会在一分钟内放弃，这段时间的推送可能已丢失。\
                       如果使用指数衰减重试，SMQ 会在一天内持续重试。",
+        gap_decay: |policy| format!("按配置，SMQ 会重试一天（{policy}）：没有因此丢失。"),
+        gap_given_up: |policy| {
+            format!("按配置，SMQ 在一分钟内放弃（{policy}）：这段时间的推送可能已丢失。")
+        },
         gap_repeated: |late| {
             format!(
                 "停机后不久，有推送迟到最多 {late}，看来 SMQ 会持续重试一天（指数衰减重试）：\

@@ -1,6 +1,7 @@
 //! The Chinese sentences of findings; see `operations.rs`.
 
 use crate::doctor::{Finding, Line, Reach, Seen, SourceFacts, UrlKind, Verdict};
+use crate::notification::source::RetryPolicy;
 use crate::store::file_system::Nature;
 use crate::store::integrity::Integrity;
 use crate::store::lifetimes::Ending;
@@ -114,12 +115,25 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
             }
         }
         Seen::NoPushClock => "尚无推送可用于核对时间。".to_owned(),
-        Seen::Retries => "此处无法得知订阅的重试策略。".to_owned(),
+        Seen::RetriesSet { policy } => {
+            let word = policy.word().unwrap_or_default();
+            let how_long = match policy {
+                RetryPolicy::ExponentialDecay => "一天",
+                RetryPolicy::Backoff | RetryPolicy::Unknown => "约 30 秒",
+            };
+            format!("按配置，SMQ 对推送重试{how_long}（{word}）。")
+        }
+        Seen::RetriesSeem { late_ms } => format!(
+            "停机之后有推送迟到最多 {}，看来 SMQ 会持续重试一天（EXPONENTIAL_DECAY_RETRY）。",
+            duration(*late_ms)
+        ),
+        Seen::NoRetries => "此处无法得知订阅的重试策略。".to_owned(),
         Seen::Downtime {
             length_ms,
             from,
             ending,
             is_now,
+            may_lose,
         } => {
             let cause = match ending {
                 Ending::Stopped => "正常停止",
@@ -130,7 +144,12 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
             if *is_now {
                 format!("自 {from} 起已有 {length} 无人接收推送：{cause}。")
             } else {
-                format!("最近 30 天内最长一次为 {length}，始于 {from}：{cause}。")
+                let which = if *may_lose {
+                    "可能丢失推送的停机中最长一次"
+                } else {
+                    "最近 30 天内最长一次"
+                };
+                format!("{which}为 {length}，始于 {from}：{cause}。")
             }
         }
         Seen::NoDowntime => "最近 30 天内没有。".to_owned(),
@@ -215,6 +234,7 @@ fn source(source: &SourceFacts) -> String {
     format!("{name}：{}；{path}。", parts.join("，"))
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each thing that is said")]
 pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
     if finding.verdict == Verdict::Fine {
         return None;
@@ -255,8 +275,12 @@ pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
         }
         Seen::Clock { .. } => "请校准时钟，并用 NTP 保持。",
         Seen::NoPushClock => "首次推送后可见。",
-        Seen::Retries => {
-            "请在订阅上选择 EXPONENTIAL_DECAY_RETRY：它会重试一天；默认策略只重试约 30 秒。"
+        Seen::RetriesSet { .. } | Seen::RetriesSeem { .. } => {
+            "请在订阅上选择会重试一天的 EXPONENTIAL_DECAY_RETRY，并修改该来源的 retry_policy。"
+        }
+        Seen::NoRetries => {
+            "请在订阅上选择 EXPONENTIAL_DECAY_RETRY：它会重试一天；默认策略只重试约 30 秒。SMQ 控制台会显示\
+             订阅的重试策略；请将其写入 [[source]] 的 retry_policy，停机将据此判断。"
         }
         Seen::Downtime { .. } => {
             "SMQ 默认策略约 30 秒后放弃，EXPONENTIAL_DECAY_RETRY 一天后放弃：请在 /completeness 查看哪些\

@@ -1,6 +1,7 @@
 //! The English sentences of findings; see `operations.rs`.
 
 use crate::doctor::{Finding, Line, Reach, Seen, SourceFacts, UrlKind, Verdict};
+use crate::notification::source::RetryPolicy;
 use crate::store::file_system::Nature;
 use crate::store::integrity::Integrity;
 use crate::store::lifetimes::Ending;
@@ -124,7 +125,20 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
             }
         }
         Seen::NoPushClock => "No push has said the time yet.".to_owned(),
-        Seen::Retries => {
+        Seen::RetriesSet { policy } => {
+            let word = policy.word().unwrap_or_default();
+            let how_long = match policy {
+                RetryPolicy::ExponentialDecay => "for a day",
+                RetryPolicy::Backoff | RetryPolicy::Unknown => "for 30 s only",
+            };
+            format!("By the configuration SMQ repeats a push {how_long} ({word}).")
+        }
+        Seen::RetriesSeem { late_ms } => format!(
+            "Pushes came up to {} late after a downtime, so SMQ seems to repeat for a day \
+             (EXPONENTIAL_DECAY_RETRY).",
+            duration(*late_ms)
+        ),
+        Seen::NoRetries => {
             "Which retry policy the subscription has cannot be seen from here.".to_owned()
         }
         Seen::Downtime {
@@ -132,6 +146,7 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
             from,
             ending,
             is_now,
+            may_lose,
         } => {
             let cause = match ending {
                 Ending::Stopped => "it was stopped",
@@ -142,7 +157,12 @@ pub(super) fn seen(seen: &Seen, moment: Moment<'_>) -> String {
             if *is_now {
                 format!("Nobody has taken pushes for {length}, since {from}: {cause}.")
             } else {
-                format!("The longest of the last 30 days took {length}, from {from}: {cause}.")
+                let which = if *may_lose {
+                    "that may have cost pushes"
+                } else {
+                    "of the last 30 days"
+                };
+                format!("The longest {which} took {length}, from {from}: {cause}.")
             }
         }
         Seen::NoDowntime => "None in the last 30 days.".to_owned(),
@@ -288,9 +308,14 @@ pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
         }
         Seen::Clock { .. } => "Set the clock, and keep it right with NTP.",
         Seen::NoPushClock => "See with the first push.",
-        Seen::Retries => {
-            "Choose EXPONENTIAL_DECAY_RETRY on the subscription: it repeats for a day; the default for \
-             30 s only."
+        Seen::RetriesSet { .. } | Seen::RetriesSeem { .. } => {
+            "Choose EXPONENTIAL_DECAY_RETRY on the subscription, which repeats for a day, and change \
+             retry_policy of the source."
+        }
+        Seen::NoRetries => {
+            "Choose EXPONENTIAL_DECAY_RETRY on the subscription: it repeats for a day, the default for \
+             30 s only. The SMQ console shows it as the subscription's retry policy; write what it \
+             shows as retry_policy under [[source]], and downtimes are judged by it."
         }
         Seen::Downtime { .. } => {
             "SMQ's default policy gives up after 30 s, EXPONENTIAL_DECAY_RETRY after a day: see on \

@@ -11,6 +11,8 @@
  *             files beside them cannot be opened for writing either
  *   sync      bringing them to the disk fails (EIO)
  *   read      reading them fails (EIO)
+ *   map       no file can be mapped into memory that is shared (ENODEV), as on some file systems
+ *   threads   a link to a number: how many threads may be begun; the next is too many (EAGAIN)
  *   clock     a link to a number: the seconds by which the system's clock is wrong
  *   clock.X   the same for threads of the name X alone
  *   timer     a link to a number: the seconds by which the time since the start is ahead
@@ -18,12 +20,15 @@
  * Links, since reading one needs no file descriptor, of which there may be none. */
 
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -58,16 +63,16 @@ static int is_database(int fd) {
          (length > 7 && strcmp(name + length - 7, ".db-wal") == 0);
 }
 
-static long seconds(const char *fault) {
-  char path[4200], number[32];
+static long number(const char *fault) {
+  char path[4200], digits[32];
   if (!folder[0]) return 0;
   int before = errno;
   snprintf(path, sizeof path, "%s/%s", folder, fault);
-  ssize_t length = readlink(path, number, sizeof number - 1);
+  ssize_t length = readlink(path, digits, sizeof digits - 1);
   errno = before;
   if (length <= 0) return 0;
-  number[length] = 0;
-  return atol(number);
+  digits[length] = 0;
+  return atol(digits);
 }
 
 /* Returns how many bytes may be written now, or -1 and why not. */
@@ -162,6 +167,31 @@ int fdatasync(int fd) {
   return (int)syscall(SYS_fdatasync, fd);
 }
 
+static void *map_file(void *at, size_t bytes, int access, int flags, int fd, off64_t from) {
+  if ((flags & MAP_SHARED) && fd >= 0 && is_on("map")) {
+    errno = ENODEV;
+    return MAP_FAILED;
+  }
+  return (void *)syscall(SYS_mmap, at, bytes, access, flags, fd, from);
+}
+
+void *mmap(void *at, size_t bytes, int access, int flags, int fd, off_t from) {
+  return map_file(at, bytes, access, flags, fd, from);
+}
+
+void *mmap64(void *at, size_t bytes, int access, int flags, int fd, off64_t from) {
+  return map_file(at, bytes, access, flags, fd, from);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *with) {
+  static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  static int begun;
+  if (is_on("threads") && __atomic_fetch_add(&begun, 1, __ATOMIC_SEQ_CST) >= number("threads"))
+    return EAGAIN;
+  if (!real) *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+  return real(thread, how, run, with);
+}
+
 int clock_gettime(clockid_t clock, struct timespec *now) {
   int failed = (int)syscall(SYS_clock_gettime, clock, now);
   if (failed) return failed;
@@ -169,9 +199,9 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
     char thread[16] = "", fault[32];
     prctl(PR_GET_NAME, thread);
     snprintf(fault, sizeof fault, "clock.%s", thread);
-    now->tv_sec += seconds("clock") + seconds(fault);
+    now->tv_sec += number("clock") + number(fault);
   } else if (clock == CLOCK_MONOTONIC) {
-    now->tv_sec += seconds("timer");
+    now->tv_sec += number("timer");
   }
   return 0;
 }

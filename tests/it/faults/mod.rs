@@ -30,6 +30,8 @@ pub(crate) mod descriptors;
 mod disk;
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+mod starting;
 
 /// A server whose machine can fail.
 pub(crate) struct Faulty {
@@ -90,11 +92,11 @@ impl Faulty {
         fs::remove_file(self.faults.path().join(fault)).unwrap();
     }
 
-    /// Makes one of the clocks wrong by so many seconds.
-    pub(crate) fn set(&self, clock: &str, seconds: i64) {
+    /// Makes one of the clocks wrong by so many seconds, or bounds what has a number.
+    pub(crate) fn set(&self, fault: &str, number: i64) {
         let new = self.faults.path().join("new");
-        symlink(seconds.to_string(), &new).unwrap();
-        fs::rename(&new, self.faults.path().join(clock)).unwrap();
+        symlink(number.to_string(), &new).unwrap();
+        fs::rename(&new, self.faults.path().join(fault)).unwrap();
     }
 
     pub(crate) fn database(&self) -> PathBuf {
