@@ -310,8 +310,13 @@ fn insert_capture(
     retention::note_message(tx, arrival.delivery.received_at)
 }
 
-/// Packs a push as it is kept.
-pub(super) fn pack(push: &Delivery) -> Packed {
+/// Packs the push of an arrival as it is kept.
+pub(super) fn packed(arrival: Arrival) -> (Arrival, Packed) {
+    let packed = pack(&arrival.delivery);
+    (arrival, packed)
+}
+
+fn pack(push: &Delivery) -> Packed {
     let head = capture::write_head("POST", &push.target, &push.headers);
     packed::pack(&head, &push.body)
 }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::store::belonging::{Denied, denied, hand_over};
+use crate::store::{Store, unpoisoned};
 
 /// The most bytes of a note that are read: a few addresses and a key.
 const NOTE_BYTES_MAX: u64 = 16 * 1024;
@@ -218,6 +219,16 @@ pub(super) fn real_path(database: &Path) -> PathBuf {
             _ => database.to_owned(),
         }
     })
+}
+
+impl Store {
+    /// Writes into the lock file how to reach this server; the second call replaces the first.
+    pub fn announce(&self, running: &Running) -> io::Result<()> {
+        match unpoisoned(&self.inner.lock).as_mut() {
+            Some(lock) => lock.announce(running),
+            None => Err(io::Error::other("the store is closed")),
+        }
+    }
 }
 
 #[cfg(test)]

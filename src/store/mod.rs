@@ -6,13 +6,14 @@
 //! pool of read-only connections that page by key. Everything is in the domain's words; nothing of
 //! SQLite shows in a signature, so that another engine could stand here.
 //!
-//! Reading order: `options.rs`, what a store is opened with; the types and verbs here; `inbox.rs` and `writer.rs`, how a command gets on
-//! disk; `append.rs`, `held.rs`, `sources.rs`, `refusals.rs`, what each writes; `fold.rs`, `fold_run.rs`,
-//! `jobs.rs`, `runs.rs`, how rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`,
-//! `arrivals.rs`, what is kept beside; `lifetimes.rs`, when a server was there; `rebuild/`, how it all
-//! comes from the events again; `retention/`, how it goes by age; `readers/`, the reading verbs and a file
-//! for each list; `changes.rs`, who is told of a commit; `open.rs`, `reading.rs`, `lock.rs`, `files.rs`,
-//! what the database stands on; `pulse.rs`, `disk.rs`, how writer and disk are; `import.rs`, how another one comes in.
+//! Reading order: `options.rs`, what a store is opened with; the types and verbs here; `inbox.rs` and
+//! `writer.rs`, how a command gets on disk; `append.rs` (with `numbers.rs` and `packed/`), `held.rs`,
+//! `sources.rs`, `refusals.rs`, what each writes; `fold.rs`, `fold_run.rs`, `jobs.rs`, `runs.rs`, how
+//! rows come from events; `lanes.rs`, `rollups.rs`, `words.rs`, `arrivals.rs`, what is kept beside;
+//! `lifetimes.rs`, when a server was there; `rebuild/`, how it all comes from the events again;
+//! `retention/`, how it goes by age; `readers/`, the reading verbs and a file for each list;
+//! `changes.rs`, who is told of a commit; `open.rs`, `reading.rs`, `lock.rs`, `files.rs`, what the
+//! database stands on; `pulse.rs`, `disk.rs`, how writer and disk are; `import.rs`, how another comes in.
 //!
 //! Noted refusals and strays do not come through the inbox, so that a flood of them never takes a
 //! good push's place: `notes.rs` gathers them in memory, and the same thread writes a few at a time.
@@ -24,10 +25,10 @@
 //! a file that still stands where it was opened.
 
 use std::cell::Cell;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use std::{fmt, io};
 
 use tokio::sync::{oneshot, watch};
 
@@ -44,7 +45,7 @@ use crate::store::files::Files;
 use crate::store::inbox::{Asked, Context, How, How::Settled, Inbox};
 use crate::store::lanes::Workflows;
 use crate::store::lifetimes::Life;
-use crate::store::lock::{Lock, Running};
+use crate::store::lock::Lock;
 use crate::store::log::Log;
 use crate::store::notes::Notes;
 use crate::store::options::{Opened, Purpose, SourceRule, StoreOptions};
@@ -70,7 +71,6 @@ pub mod lane_records;
 pub mod lifetimes;
 pub mod lock;
 pub mod options;
-mod packed;
 pub mod pulse;
 pub mod rebuild;
 pub mod records;
@@ -97,6 +97,7 @@ mod log;
 mod notes;
 mod numbers;
 mod open;
+mod packed;
 mod queues;
 mod readers;
 mod reading;
@@ -339,14 +340,6 @@ impl Store {
         self.inner.purpose
     }
 
-    /// Writes into the lock file how to reach this server; the second call replaces the first.
-    pub fn announce(&self, running: &Running) -> io::Result<()> {
-        match unpoisoned(&self.inner.lock).as_mut() {
-            Some(lock) => lock.announce(running),
-            None => Err(io::Error::other("the store is closed")),
-        }
-    }
-
     /// Ends the writer: what is in the inbox is committed, noted refusals are written, the log is
     /// checkpointed, the lock is given back. Blocks until then; the second call does nothing.
     /// Reading goes on.
@@ -363,9 +356,8 @@ impl Store {
     /// that has its key.
     pub async fn append(&self, arrival: Arrival) -> Result<Appended, WriteError> {
         let bytes = weigh(&arrival.delivery).saturating_add(arrival.notification.message.len());
-        let packed = append::pack(&arrival.delivery);
-        self.ask(bytes, (arrival, packed), How::InBatch(append::append))
-            .await
+        let arrival = append::packed(arrival);
+        self.ask(bytes, arrival, How::InBatch(append::append)).await
     }
 
     /// Keeps a push whole until a person decides; the same again, under the same signature or a new
