@@ -16,16 +16,16 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, sleep};
 
 use crate::clock::{Clock, Timestamp};
 use crate::ingest::Ingest;
 use crate::ingest::rebuild::{patiently, read_patiently};
+use crate::ingest::rests::Rests;
 use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::retention::kept::Retention;
@@ -35,19 +35,13 @@ use crate::store::retention::{Horizons, Piece, Reached, Step, Taken, Walk};
 /// a week more or less of months of history is no loss.
 const SILENCE_BELIEVED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// How many times as long as a piece the rest behind it is.
-const REST_FACTOR: u32 = 4;
-
-/// The longest rest behind a piece: a piece that waited long was not at work for all of that. So at
-/// least some two hundred deliveries go in a second, which is seventeen million a day.
-const REST_MAX: Duration = Duration::from_millis(500);
-
 /// A prune that may begin: there is no other one.
 pub struct Prune {
     store: Store,
     clock: Clock,
+    rests: Rests,
     /// Given back when this is dropped; `None` where no server is that pushes come to.
-    turn: Option<OwnedMutexGuard<()>>,
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 /// What a prune is to do.
@@ -122,7 +116,8 @@ impl Ingest {
         Prune {
             store: self.store.clone(),
             clock: self.clock.clone(),
-            turn: Some(turn),
+            rests: self.rests.clone(),
+            _turn: Some(turn),
         }
     }
 }
@@ -133,7 +128,8 @@ impl Prune {
         Prune {
             store,
             clock,
-            turn: None,
+            rests: Rests::default(),
+            _turn: None,
         }
     }
 
@@ -187,10 +183,10 @@ impl Prune {
         after: Option<Reached>,
         walk: &Walk,
     ) -> Result<Piece, WriteError> {
-        let began = Instant::now();
+        let begun = self.rests.begin();
         let piece = patiently(async || self.store.prune(step, horizons, after, walk).await).await?;
-        if piece.next.is_some() && self.turn.is_some() {
-            sleep((began.elapsed() * REST_FACTOR).min(REST_MAX)).await;
+        if piece.next.is_some() {
+            begun.rest(piece.took).await;
         }
         Ok(piece)
     }

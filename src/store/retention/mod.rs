@@ -120,6 +120,8 @@ pub struct Piece {
     pub taken: Taken,
     /// Behind which row the walk goes on; `None` at its end.
     pub next: Option<Reached>,
+    /// For how long the writer was at it, without what it did before and the commit.
+    pub took: Duration,
 }
 
 /// What the database says of itself; the least time where nothing has gone.
@@ -200,6 +202,7 @@ impl Piece {
             bytes: 0,
         },
         next: None,
+        took: Duration::ZERO,
     };
 }
 
@@ -235,7 +238,10 @@ impl Store {
             walk: walk.clone(),
         };
         let prune = How::Settled(|tx, ctx: &Context, asked| {
-            piece(tx, asked, Mode::Take, ctx.rereads.get()).map(Ok)
+            let began = Instant::now();
+            let piece = piece(tx, asked, Mode::Take, ctx.rereads.get())?;
+            let took = began.elapsed();
+            Ok(Ok(Piece { took, ..piece }))
         });
         self.ask_and_wait(0, asked, prune).await
     }
