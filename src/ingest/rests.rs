@@ -1,16 +1,17 @@
-//! Pushes have the right of way: what goes on beside them in small pieces rests behind each piece, in
-//! proportion to how much of that time a push was waiting for its answer.
+//! Pushes have the right of way: what goes on beside them in small pieces rests behind each piece, for
+//! as long as a push was waiting for its answer during it, times four.
 //!
-//! While nobody pushes there is no rest, and a piece during which some push waited all the time is
-//! followed by one several times as long. Between the two it is proportional, so nothing has to be set
-//! to the machine: where pushes are answered at once, however many come, little rests, and where they
-//! wait, everything else does.
+//! So while nobody pushes there is no rest at all, and where pushes come now and then and are answered
+//! at once there is little. Nothing has to be set to the machine: on a slower one pushes wait for longer,
+//! and everything else rests for longer.
 //!
-//! Who rests: downloads (`web/downloads.rs`), which would take the processors from receiver and writer,
-//! and retention (`prune.rs`), which would take the writer and the disk. A thread of low priority would
-//! not do for either: it would keep its reading open for as long as it is not let on, so that the log
-//! could not be begun anew, and a limit of processor time for a container is used up by low and high
-//! alike.
+//! Who rests: downloads (`web/downloads.rs`), which take the processors from receiver and writer, and
+//! retention (`prune.rs`), which takes the writer and the disk. Threads of low priority were tried for
+//! downloads and are no help: one that is not let on keeps its reading open meanwhile, so that the log
+//! cannot be begun anew and grows; and where a container may use so much of the processors, low and high
+//! priority use it up alike.
+//!
+//! Deliberately not here: rebuilds and imports, which a person has asked for and waits for.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,11 +20,11 @@ use tokio::time::sleep;
 
 use crate::metrics::Metrics;
 
-/// How many times as long as a piece the rest behind it is, if pushes waited all the while: so each of
-/// four downloads takes a fifth of a processor, and all of them less than one.
-const REST_FACTOR: f64 = 4.0;
+/// How many times as long as pushes waited the rest is. If they wait all the while, each of the four
+/// downloads there may be takes a fifth of a processor, and retention a fifth of the writer's time.
+const REST_FACTOR: u32 = 4;
 
-/// The longest rest: whatever waits, a piece goes on twice a second.
+/// The longest rest, so that what rests goes on whatever comes: some pieces in two seconds.
 const REST_MAX: Duration = Duration::from_millis(500);
 
 /// What knows how long pushes wait; clones are the same.
@@ -78,8 +79,7 @@ impl Drop for PushWaits {
 /// A piece of work beside the pushes, from its beginning on.
 pub struct Piece {
     rests: Rests,
-    began: Instant,
-    /// For how long pushes had waited by then.
+    /// For how long pushes had waited when it began.
     waited: Duration,
 }
 
@@ -100,30 +100,18 @@ impl Rests {
 
     /// Notes that a piece of work begins.
     pub fn begin(&self) -> Piece {
-        let began = Instant::now();
         Piece {
-            waited: lock(&self.pushes).waited(began),
+            waited: lock(&self.pushes).waited(Instant::now()),
             rests: self.clone(),
-            began,
         }
     }
 }
 
 impl Piece {
-    /// Returns how long ago it began.
-    pub fn took(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    /// Rests behind the piece, which was at work for `took`: not while it waited itself.
-    pub async fn rest(self, took: Duration) {
-        let now = Instant::now();
-        let waited = lock(&self.rests.pushes).waited(now);
-        let rest = rest_behind(
-            took,
-            now.saturating_duration_since(self.began),
-            waited.saturating_sub(self.waited),
-        );
+    /// Rests behind the piece, which ends now.
+    pub async fn rest(self) {
+        let waited = lock(&self.rests.pushes).waited(Instant::now());
+        let rest = rest_behind(waited.saturating_sub(self.waited));
         if !rest.is_zero() {
             self.rests.metrics.rested(rest);
             sleep(rest).await;
@@ -131,16 +119,9 @@ impl Piece {
     }
 }
 
-/// Returns the rest behind a piece that was at work for `took`, while pushes waited for `waited` of the
-/// `lasted` from its beginning to its end.
-fn rest_behind(took: Duration, lasted: Duration, waited: Duration) -> Duration {
-    if lasted.is_zero() {
-        return Duration::ZERO;
-    }
-    let share = waited.div_duration_f64(lasted).min(1.0);
-    took.min(REST_MAX)
-        .mul_f64(REST_FACTOR * share)
-        .min(REST_MAX)
+/// Returns the rest behind a piece during which pushes waited for so long.
+fn rest_behind(waited: Duration) -> Duration {
+    waited.saturating_mul(REST_FACTOR).min(REST_MAX)
 }
 
 /// Locks, also after a panic elsewhere: the numbers are whole between any two statements.
@@ -160,16 +141,11 @@ mod tests {
 
     #[test]
     fn the_rest_is_as_long_as_pushes_waited_times_the_factor_and_has_an_end() {
-        let none = Duration::ZERO;
-        assert_eq!(rest_behind(ms(10), ms(10), none), none);
-        assert_eq!(rest_behind(ms(10), ms(10), ms(10)), ms(40));
-        assert_eq!(rest_behind(ms(10), ms(10), ms(5)), ms(20));
-        // The piece itself waited for most of the time.
-        assert_eq!(rest_behind(ms(10), ms(100), ms(100)), ms(40));
-        assert_eq!(rest_behind(ms(124), ms(124), ms(124)), ms(496));
-        assert_eq!(rest_behind(ms(126), ms(126), ms(126)), REST_MAX);
-        assert_eq!(rest_behind(Duration::MAX, ms(1), ms(1)), REST_MAX);
-        assert_eq!(rest_behind(ms(1), none, none), none);
+        assert_eq!(rest_behind(ms(0)), ms(0));
+        assert_eq!(rest_behind(ms(10)), ms(40));
+        assert_eq!(rest_behind(ms(124)), ms(496));
+        assert_eq!(rest_behind(ms(126)), REST_MAX);
+        assert_eq!(rest_behind(Duration::MAX), REST_MAX);
     }
 
     #[test]
@@ -193,18 +169,21 @@ mod tests {
     async fn a_piece_rests_if_a_push_waited_meanwhile_and_else_goes_on_at_once() {
         let metrics = Metrics::new();
         let rests = Rests::new(metrics.clone());
-        let rested = || metrics.encode(&Snapshot::default());
-        let none = rested();
-        rests.begin().rest(ms(5)).await;
+        let scrape = || metrics.encode(&Snapshot::default());
+        let none = scrape();
         drop(rests.push_waits());
-        rests.begin().rest(ms(5)).await;
-        assert_eq!(rested(), none);
+        rests.begin().rest().await;
+        assert_eq!(scrape(), none);
 
+        let piece = rests.begin();
         let waits = rests.push_waits();
         let began = Instant::now();
-        rests.begin().rest(ms(5)).await;
+        while began.elapsed() < ms(1) {
+            tokio::task::yield_now().await;
+        }
+        piece.rest().await;
         drop(waits);
-        assert!(began.elapsed() >= ms(20));
-        assert_ne!(rested(), none);
+        assert!(began.elapsed() >= ms(5));
+        assert_ne!(scrape(), none);
     }
 }

@@ -220,8 +220,7 @@ async fn next(mut flow: Flow) -> Result<Option<(Bytes, Flow)>, Broken> {
         }
         let begun = flow.rests.begin();
         flow = web::block(move || flow.step()).await??;
-        let took = begun.took();
-        begun.rest(took).await;
+        begun.rest().await;
         // Searching is work, resting is due, and neither is the reader's fault.
         flow.taken.send_replace(());
     }

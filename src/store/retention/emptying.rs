@@ -67,11 +67,7 @@ pub(super) fn piece(
         tx.prepare_cached(SET_MESSAGES_FROM)?
             .execute([done_before.0])?;
     }
-    Ok(Piece {
-        taken,
-        next,
-        ..Piece::END
-    })
+    Ok(Piece { taken, next })
 }
 
 pub(super) fn note_message(tx: &Transaction<'_>, received_at: Timestamp) -> rusqlite::Result<()> {

@@ -120,8 +120,6 @@ pub struct Piece {
     pub taken: Taken,
     /// Behind which row the walk goes on; `None` at its end.
     pub next: Option<Reached>,
-    /// For how long the writer was at it, without what it did before and the commit.
-    pub took: Duration,
 }
 
 /// What the database says of itself; the least time where nothing has gone.
@@ -202,7 +200,6 @@ impl Piece {
             bytes: 0,
         },
         next: None,
-        took: Duration::ZERO,
     };
 }
 
@@ -238,10 +235,7 @@ impl Store {
             walk: walk.clone(),
         };
         let prune = How::Settled(|tx, ctx: &Context, asked| {
-            let began = Instant::now();
-            let piece = piece(tx, asked, Mode::Take, ctx.rereads.get())?;
-            let took = began.elapsed();
-            Ok(Ok(Piece { took, ..piece }))
+            piece(tx, asked, Mode::Take, ctx.rereads.get()).map(Ok)
         });
         self.ask_and_wait(0, asked, prune).await
     }
