@@ -18,6 +18,7 @@ use crate::clock::{Clock, Throttle};
 use crate::envelope;
 use crate::ingest::account::{Account, Ledger};
 use crate::ingest::doors::Doors;
+use crate::ingest::rests::Rests;
 use crate::mps;
 use crate::notification::capture::Capture;
 use crate::notification::delivery::{Delivery, Headers};
@@ -41,6 +42,7 @@ pub mod import;
 pub mod made_up;
 pub mod prune;
 pub mod rebuild;
+pub mod rests;
 
 mod doors;
 
@@ -91,6 +93,7 @@ pub struct Ingest {
     rebuilding: Arc<Mutex<()>>,
     /// Taken by the one prune.
     pruning: Arc<Mutex<()>>,
+    rests: Rests,
     clock: Clock,
 }
 
@@ -107,7 +110,7 @@ impl Ingest {
             let reasons = RefusalReason::ALL.into_iter();
             reasons.map(|reason| (source.id, reason))
         });
-        let metrics = verifier.metrics();
+        let metrics = verifier.metrics().clone();
         let ledger = |source: &Source| Ledger::of(source, metrics.source(&source.name));
         let ledgers = sources.iter().map(|source| (source.id, ledger(source)));
         let throttle = || Throttle::new(EXPLANATIONS_BURST, EXPLANATION_INTERVAL_MS, clock.clone());
@@ -119,12 +122,18 @@ impl Ingest {
             verifier: Arc::new(verifier),
             rebuilding: Arc::default(),
             pruning: Arc::default(),
+            rests: Rests::new(metrics),
             clock,
         })
     }
 
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// Returns what others rest by while pushes wait.
+    pub fn rests(&self) -> &Rests {
+        &self.rests
     }
 
     /// Checks what can be checked before the body is read. On an error the caller reads a little of
@@ -140,6 +149,7 @@ impl Ingest {
         delivery: Delivery,
         account: &mut Account,
     ) -> Outcome {
+        let _waits = self.rests.push_waits();
         account.note_body(delivery.body.len());
         let worth_fetching = match delivery.headers.first_text("x-mns-topic-owner") {
             Some(owner) => self

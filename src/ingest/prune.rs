@@ -2,9 +2,10 @@
 //! through the same writer as the pushes.
 //!
 //! One piece is in the inbox at a time, so a push waits for one piece at most, and behind each there is
-//! a rest four times as long as it took: what a piece takes away lies on pages of its own everywhere in
-//! the database, and moving them from the log costs as much again. A piece that comes late because
-//! pushes wait before it is followed by the longest rest. Without a server there is none.
+//! a rest while pushes wait (`rests.rs`). It goes by the time from asking for the piece to its end, with
+//! all that was written before it: what a piece takes away lies on pages of its own everywhere in the
+//! database, and moving them from the log, which nobody is told the time of, makes the next one late.
+//! While nobody pushes, and without a server, there is no rest.
 //!
 //! It may be left at any piece and begun again: what is gone is gone, and the next run goes on behind
 //! it. Only one goes on at a time; a rebuild or an import may go on beside it, since each piece leaves
@@ -16,16 +17,16 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, sleep};
 
 use crate::clock::{Clock, Timestamp};
 use crate::ingest::Ingest;
 use crate::ingest::rebuild::{patiently, read_patiently};
+use crate::ingest::rests::Rests;
 use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
 use crate::store::retention::kept::Retention;
@@ -35,19 +36,13 @@ use crate::store::retention::{Horizons, Piece, Reached, Step, Taken, Walk};
 /// a week more or less of months of history is no loss.
 const SILENCE_BELIEVED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// How many times as long as a piece the rest behind it is.
-const REST_FACTOR: u32 = 4;
-
-/// The longest rest behind a piece: a piece that waited long was not at work for all of that. So at
-/// least some two hundred deliveries go in a second, which is seventeen million a day.
-const REST_MAX: Duration = Duration::from_millis(500);
-
 /// A prune that may begin: there is no other one.
 pub struct Prune {
     store: Store,
     clock: Clock,
+    rests: Rests,
     /// Given back when this is dropped; `None` where no server is that pushes come to.
-    turn: Option<OwnedMutexGuard<()>>,
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 /// What a prune is to do.
@@ -122,7 +117,8 @@ impl Ingest {
         Prune {
             store: self.store.clone(),
             clock: self.clock.clone(),
-            turn: Some(turn),
+            rests: self.rests.clone(),
+            _turn: Some(turn),
         }
     }
 }
@@ -133,7 +129,8 @@ impl Prune {
         Prune {
             store,
             clock,
-            turn: None,
+            rests: Rests::default(),
+            _turn: None,
         }
     }
 
@@ -187,10 +184,10 @@ impl Prune {
         after: Option<Reached>,
         walk: &Walk,
     ) -> Result<Piece, WriteError> {
-        let began = Instant::now();
+        let begun = self.rests.begin();
         let piece = patiently(async || self.store.prune(step, horizons, after, walk).await).await?;
-        if piece.next.is_some() && self.turn.is_some() {
-            sleep((began.elapsed() * REST_FACTOR).min(REST_MAX)).await;
+        if piece.next.is_some() {
+            begun.rest().await;
         }
         Ok(piece)
     }
@@ -204,5 +201,110 @@ impl Prune {
         let bounds = read_patiently(&self.store, Store::received_bounds).await?;
         let believed = bounds.map(|(_, newest)| newest.plus_ms(SILENCE_BELIEVED_MS));
         Ok(believed.map_or(now, |believed| now.min(believed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use tokio::runtime::Builder;
+
+    use crate::metrics::{Metrics, Snapshot};
+    use crate::notification::delivery::{Delivery, Headers};
+    use crate::signature::{Verifier, VerifierOptions};
+    use crate::store::disk;
+    use crate::store::options::{Purpose, SourceRule, StoreOptions};
+    use crate::store::retention::kept::Kept;
+
+    use super::*;
+
+    const NOON: Timestamp = Timestamp(1_714_982_400_000);
+    const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+    fn begin(folder: &Path, metrics: &Metrics) -> (Ingest, Delivery) {
+        let clock = Clock::standing_at(NOON.plus_ms(100 * DAY_MS));
+        let options = StoreOptions {
+            path: folder.join("mpsink.db"),
+            purpose: Purpose::Try,
+            inbox_commands_max: 64,
+            inbox_bytes_max: 1024 * 1024,
+            held_bytes_max: 1024 * 1024,
+            answer_within: Duration::from_secs(60),
+            queues: Vec::new(),
+            workflows: Vec::new(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            free_disk: disk::free,
+        };
+        let (store, _) = Store::open(options).unwrap();
+        let rule = SourceRule {
+            name: "default".to_owned(),
+            ..SourceRule::default()
+        };
+        let sources = store.register_sources(vec![rule]).unwrap();
+        let mut headers = Headers::default();
+        headers.add("x-mns-topic-owner", "1001");
+        headers.add("x-mns-topic-name", "t");
+        let delivery = Delivery {
+            source: sources[0].id,
+            target: "/n".to_owned(),
+            headers,
+            body: Vec::new(),
+            received_at: NOON,
+        };
+        let options = VerifierOptions {
+            metrics: metrics.clone(),
+            ..VerifierOptions::new(clock.clone())
+        };
+        let verifier = Verifier::new(options).unwrap();
+        let ingest = Ingest::new(store, verifier, &sources, clock).unwrap();
+        (ingest, delivery)
+    }
+
+    async fn prune(ingest: &Ingest, messages_ms: i64) -> u64 {
+        let order = PruneOrder {
+            retention: Retention {
+                messages: Kept::For(messages_ms),
+                history: Kept::Forever,
+            },
+            dry_run: false,
+            is_by_itself: false,
+        };
+        let prune = ingest.begin_prune().await;
+        let report = prune.run(order, |_| ControlFlow::Continue(())).await;
+        report.unwrap().taken.emptied
+    }
+
+    #[test]
+    fn each_piece_is_followed_by_a_rest_while_a_push_waits_and_by_none_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Metrics::new();
+        let (ingest, delivery) = begin(folder.path(), &metrics);
+        let rested = || {
+            let scrape = metrics.encode(&Snapshot::default());
+            let found = scrape.lines().find_map(|line| {
+                let seconds = line.strip_prefix("mpsink_rested_seconds_total ")?;
+                seconds.parse::<f64>().ok()
+            });
+            found.unwrap()
+        };
+        let run = async {
+            for day in 0..2 {
+                let mut delivery = delivery.clone();
+                delivery.body = format!(r#"{{"jobId":"{day}","state":"Success"}}"#).into();
+                delivery.received_at = NOON.plus_ms(day * DAY_MS);
+                ingest.take_made_up(delivery).await.unwrap();
+            }
+            assert_eq!(prune(&ingest, 100 * DAY_MS - 1).await, 1);
+            assert!(rested() <= 0.0);
+            let waits = ingest.rests.push_waits();
+            assert_eq!(prune(&ingest, 99 * DAY_MS - 1).await, 1);
+            assert!(rested() > 0.0);
+            drop(waits);
+        };
+        let runtime = Builder::new_current_thread().enable_time().build();
+        runtime.unwrap().block_on(run);
     }
 }

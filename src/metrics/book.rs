@@ -37,6 +37,16 @@ impl Book {
         self.put(name, help, None, M::default())
     }
 
+    /// Makes a counter of seconds; its name ends in `_seconds_total`, which is added.
+    pub(super) fn seconds_in_all<M: Metric + Clone + Default>(
+        &mut self,
+        name: &str,
+        help: &str,
+    ) -> M {
+        self.note(&format!("{name}_seconds_total"), "counter");
+        self.put(name, help, Some(Unit::Seconds), M::default())
+    }
+
     /// Makes a gauge without a unit, or a family of them.
     pub(super) fn gauge<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
         self.note(name, "gauge");

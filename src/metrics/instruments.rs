@@ -1,5 +1,7 @@
 //! Every metric: its name, what it says, its unit and its buckets.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -45,6 +47,7 @@ pub(super) struct Arrivals {
     pub(super) delivery_lag: Histogram,
     pub(super) certificate_fetches: Family<FetchLabels, Counter>,
     pub(super) exports: Counter,
+    pub(super) rested: Counter<f64, AtomicU64>,
 }
 
 /// What the writer moves.
@@ -94,6 +97,8 @@ impl Arrivals {
         for labels in [true, false].map(FetchLabels::of) {
             drop(fetches.get_or_create(&labels));
         }
+        let help = "How long downloads and retention rested because pushes were waiting.";
+        let rested = book.seconds_in_all("rested", help);
         Arrivals {
             pushes: book.counter("pushes", "Pushes to a source, by what became of them."),
             acknowledgement,
@@ -101,6 +106,7 @@ impl Arrivals {
             delivery_lag,
             certificate_fetches: fetches,
             exports: book.counter("exports", "Downloads of whole lists that began."),
+            rested,
         }
     }
 }

@@ -235,6 +235,11 @@ impl Metrics {
         self.inner.arrivals.exports.inc();
     }
 
+    /// Notes that something rested for so long because pushes were waiting.
+    pub fn rested(&self, rest: Duration) {
+        self.inner.arrivals.rested.inc_by(rest.as_secs_f64());
+    }
+
     /// Returns the scrape: all metrics as `OpenMetrics` text.
     pub fn encode(&self, snapshot: &Snapshot) -> String {
         self.take(snapshot);

@@ -27,6 +27,7 @@ use tokio::time::sleep;
 
 use crate::causes::chain;
 use crate::export::{Export, ExportError, Format, Step};
+use crate::ingest::rests::Rests;
 use crate::store::Store;
 use crate::store::errors::ReadError;
 use crate::web::error::PageError;
@@ -139,6 +140,7 @@ pub async fn give(
         rest: Bytes::new(),
         is_over: false,
         peer,
+        rests: state.ingest.rests().clone(),
         taken,
         stopping,
         _place: place,
@@ -196,6 +198,7 @@ struct Flow {
     rest: Bytes,
     is_over: bool,
     peer: Peer,
+    rests: Rests,
     /// Is told of each piece; its end is the end of the download.
     taken: watch::Sender<()>,
     stopping: watch::Receiver<bool>,
@@ -215,8 +218,10 @@ async fn next(mut flow: Flow) -> Result<Option<(Bytes, Flow)>, Broken> {
         if flow.peer.has_left() {
             return Err(Broken::ReaderLeft);
         }
+        let begun = flow.rests.begin();
         flow = web::block(move || flow.step()).await??;
-        // Searching is work, and no reader's fault.
+        begun.rest().await;
+        // Searching is work, resting is due, and neither is the reader's fault.
         flow.taken.send_replace(());
     }
     let bytes = flow.rest.len().min(PIECE_BYTES);

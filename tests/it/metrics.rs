@@ -163,13 +163,14 @@ const MOVES: &[Move] = &[
 ];
 
 /// Metrics that have a test of their own below, or say the same for ever.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 8] = [
     "mpsink_database_bytes",
     "mpsink_build_info",
     "mpsink_inbox_commands",
     "mpsink_inbox_commands_max",
     "mpsink_disk_free_bytes",
     "mpsink_exports_running",
+    "mpsink_rested_seconds_total",
     "mpsink_ready",
 ];
 

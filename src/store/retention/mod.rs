@@ -152,9 +152,11 @@ struct Bounds {
     events_looked_at: u64,
 }
 
-/// Each some ten milliseconds of the writer's time, but for the rows of the largest group: about a
-/// tenth of a second, for a run of 1,300 transcodes. A row takes some 25 µs to go, an event as long,
-/// and 2 µs to be looked at.
+/// Measured on 1,000,000 jobs and a quiet machine: a piece of 11 runs, 56 jobs, 22 deliveries and 105
+/// events, and the runs' activities, took 31 ms with its commit and with moving the log, some 160 µs a
+/// row; most of that is pages of indexes, whose keys are random. By this a thousand events take less
+/// than two tenths of a second, and the rows of the largest group, a run of 1,300 transcodes, six
+/// tenths, which has not been measured: its rows are neighbours.
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
