@@ -15,6 +15,7 @@
 //! them.
 
 use std::cell::RefCell;
+use std::io::{self, Cursor};
 use std::sync::LazyLock;
 
 use rusqlite::Row;
@@ -71,7 +72,7 @@ enum Damaged {
     #[error("a kept push begins with {0:?}, which no version of mpsink has written")]
     Unknown(Option<u8>),
     #[error("a kept push is damaged: {0}")]
-    Frame(std::io::Error),
+    Frame(io::Error),
     #[error("a kept push is damaged: its head would be longer than all of it")]
     Short,
 }
@@ -103,13 +104,13 @@ fn compress(plain: &[u8]) -> Option<Vec<u8>> {
             Some(packer) => packer,
             None => kept.insert(Compressor::with_prepared_dictionary(&PACKING).ok()?),
         };
-        let mut packed = Vec::with_capacity(1 + zstd_safe::compress_bound(plain.len()));
-        packed.push(WITH_FIRST);
-        let mut frame = std::io::Cursor::new(&mut packed);
+        let mut bytes = Vec::with_capacity(1 + zstd_safe::compress_bound(plain.len()));
+        bytes.push(WITH_FIRST);
+        let mut frame = Cursor::new(&mut bytes);
         frame.set_position(1);
         packer.compress_to_buffer(plain, &mut frame).ok()?;
-        packed.shrink_to_fit();
-        Some(packed)
+        bytes.shrink_to_fit();
+        Some(bytes)
     })
 }
 
@@ -127,11 +128,11 @@ fn unpack(packed: &[u8]) -> Result<Unpacked, Damaged> {
     }
 }
 
-fn decompress(frame: &[u8]) -> std::io::Result<Vec<u8>> {
+fn decompress(frame: &[u8]) -> io::Result<Vec<u8>> {
     let size = zstd_safe::get_frame_content_size(frame).ok().flatten();
     let size = size.filter(|size| *size <= UNPACKED_BYTES_MAX);
     let size = size.and_then(|size| usize::try_from(size).ok());
-    let size = size.ok_or_else(|| std::io::Error::other("its length cannot be"))?;
+    let size = size.ok_or_else(|| io::Error::other("its length cannot be"))?;
     UNPACKER.with_borrow_mut(|kept| {
         let unpacker = match kept {
             Some(unpacker) => unpacker,
@@ -206,10 +207,9 @@ mod tests {
     // What every database there is was written with. If this fails, the file was edited: put it back.
     #[test]
     fn the_dictionary_is_the_one_it_always_was() {
-        let digest = Sha256::digest(FIRST);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = format!("{:x}", Sha256::digest(FIRST));
         assert_eq!(
-            hex,
+            digest,
             "7711e38f2a7e792cb2d4768843117a9e4be8e056990a2adbdb2f12cb818586d9"
         );
         let frame = include_bytes!("first.example");
