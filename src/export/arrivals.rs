@@ -70,7 +70,7 @@ pub(super) const EVENTS: &[Column<EventRecord>] = &[
     column(
         "event",
         Kind::Json,
-        "The event itself with all of its fields",
+        "The event itself with the fields that its message gave a value",
         |event, cell| event.event.put(cell),
     ),
 ];

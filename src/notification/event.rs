@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use serde_with::skip_serializing_none;
 
 use crate::clock::Timestamp;
 
@@ -45,6 +46,7 @@ impl Event {
 }
 
 /// A single job changed its state; normally it ended.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobEvent {
     /// 1 to [`ID_BYTES_MAX`] bytes.
@@ -70,6 +72,7 @@ pub struct JobEvent {
 }
 
 /// A workflow run started, went on or ended.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunEvent {
     /// 1 to [`ID_BYTES_MAX`] bytes.
@@ -108,6 +111,7 @@ pub enum RunPart {
 }
 
 /// One node of a run, as a run's message lists it.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ActivityEvent {
     /// The run whose message lists it.
