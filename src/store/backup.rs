@@ -5,7 +5,8 @@
 //! `copy.rs` says how it is written; a half one never has the name.
 //!
 //! The room is asked for first. The copy takes what the database has in use, and while it is written
-//! the server's log grows by what arrives, at `LOG_SHARE` of it by our guess.
+//! the server's log grows by what arrives, at `LOG_SHARE` of it by our guess: on the same disk that is
+//! asked for as well. A copy goes from a full disk to another one.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -150,7 +151,7 @@ fn belongs_to(database: &Path, file: &Path) -> Option<PathBuf> {
     of_log.or_else(of_key)
 }
 
-/// On one disk the copy and the log share the room.
+/// Requires the room for a copy of `bytes`.
 fn require_rooms(
     database: &Path,
     file: &Path,
@@ -160,12 +161,21 @@ fn require_rooms(
     let real = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
     let (from, to) = (copy::folder_of(&real), copy::folder_of(file));
     let device = |folder: &Path| fs::metadata(folder).ok().map(|it| it.dev());
-    let log = (bytes / LOG_SHARE).max(LOG_BYTES_MIN);
-    if device(from) == device(to) {
-        return copy::require_room(to, bytes, log, free_disk);
+    let beside = bytes_beside(bytes, device(from) == device(to));
+    copy::require_room(to, bytes, beside, free_disk)
+}
+
+/// Returns what the log may take where a copy of `bytes` goes.
+///
+/// On another disk that is nothing, and the room of the database's own is not asked for: that there is
+/// little is what somebody makes a copy elsewhere for. Should the log fill that disk meanwhile, pushes
+/// are answered 503 until the copy is done, and SMQ sends them again.
+fn bytes_beside(bytes: u64, is_one_disk: bool) -> u64 {
+    if is_one_disk {
+        (bytes / LOG_SHARE).max(LOG_BYTES_MIN)
+    } else {
+        0
     }
-    copy::require_room(to, bytes, 0, free_disk)?;
-    copy::require_room(from, 0, log, free_disk)
 }
 
 #[cfg(test)]
@@ -372,6 +382,14 @@ mod tests {
             |_| {},
         )
         .unwrap();
+    }
+
+    #[test]
+    fn the_log_is_given_room_only_where_it_shares_a_disk_with_the_copy() {
+        let large = 8 * LOG_BYTES_MIN;
+        assert_eq!(bytes_beside(0, true), LOG_BYTES_MIN);
+        assert_eq!(bytes_beside(large, true), large / LOG_SHARE);
+        assert_eq!(bytes_beside(large, false), 0, "a full disk can be copied");
     }
 
     #[test]

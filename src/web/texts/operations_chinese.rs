@@ -290,14 +290,16 @@ pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
         Seen::Lag { .. } => "请在 /completeness 查看推送从何时起重复或迟到。",
         Seen::NoLag => "有推送后可见。",
         Seen::Rows { .. } => "请在 /connect 和 /completeness 查看是否本应有推送。",
-        Seen::Disk { .. } => "请腾出空间，或缩短 [retention]；磁盘写满后，每次推送都会得到 503。",
+        Seen::Disk { .. } => {
+            "请腾出空间：磁盘写满后，每次推送都会得到 503，也无法清理历史。缩短 [retention] 可使数据库不再增长。"
+        }
         Seen::NoDisk => "请自行查看。",
         Seen::FileSystem { .. } => {
             "请把数据库放在本地磁盘上（容器中放在其卷上），并用 mpsink backup 复制到别处。"
         }
         Seen::NoFileSystem => "请确认是本地磁盘。",
         Seen::Sync { .. } => "每次提交都要等待：请查看还有什么在写该磁盘，或换一块。",
-        Seen::NoSync => "请确认运行者可在数据库所在目录写入。",
+        Seen::NoSync => "磁盘已满时请腾出空间；否则请确认运行者可在数据库所在目录写入。",
         Seen::Log { .. } => "有长时间的读取：备份、其他程序的导出或 Litestream。结束后会写回。",
         Seen::Sqlite { .. } => "该版本可能损坏日志：请用更新的版本构建。",
         Seen::Integrity(Integrity::Damaged { .. }) => {

@@ -326,7 +326,8 @@ pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
         Seen::NoLag => "See once pushes come.",
         Seen::Rows { .. } => "See on /connect and /completeness whether pushes should have come.",
         Seen::Disk { .. } => {
-            "Make room, or shorten [retention]; on a full disk every push is answered 503."
+            "Make room: on a full disk every push is answered 503, and nothing can be pruned. A \
+             shorter [retention] keeps the database from growing on."
         }
         Seen::NoDisk => "Look yourself.",
         Seen::FileSystem { .. } => {
@@ -337,7 +338,10 @@ pub(super) fn to_do(finding: &Finding) -> Option<&'static str> {
         Seen::Sync { .. } => {
             "Each commit waits for that: look what else writes to this disk, or take another one."
         }
-        Seen::NoSync => "See that whoever runs this may write in the database's folder.",
+        Seen::NoSync => {
+            "Make room if the disk is full; else see that whoever runs this may write in the \
+             database's folder."
+        }
         Seen::Log { .. } => {
             "Something reads for long: a backup, an export of another program, Litestream. It is \
              written back once that ends."

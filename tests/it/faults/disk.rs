@@ -4,6 +4,7 @@ use std::thread;
 
 use rusqlite::Connection as Database;
 
+use crate::binary::{run, stderr, stdout};
 use crate::faults::Faulty;
 use crate::http::{self, Connection};
 
@@ -68,6 +69,35 @@ fn nothing_is_taken_during(fault: &str, said: &str) {
 #[test]
 fn a_full_disk_takes_no_push_and_takes_them_again_by_itself_when_there_is_room() {
     nothing_is_taken_during("full", "full");
+}
+
+#[test]
+fn on_a_full_disk_a_command_that_has_to_write_says_so_and_lists_go_out() {
+    let faulty = Faulty::start();
+    assert_eq!(faulty.push("before").status, 204);
+    let command = |arguments: &[&str]| {
+        let output = run(faulty.folder.path(), arguments);
+        (output.status.code(), stdout(&output) + &stderr(&output))
+    };
+    let rebuild = ["rebuild", "--try"];
+    let prune = ["prune", "--try", "--messages", "1d"];
+    faulty.begin("full");
+    for arguments in [&rebuild[..], &prune[..]] {
+        let (code, printed) = command(arguments);
+        assert_eq!(code, Some(1), "{printed}");
+        assert!(printed.contains("the disk is full"), "{printed}");
+    }
+    let (code, printed) = command(&["export", "jobs", "--try"]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("before"), "{printed}");
+    let download = http::get(faulty.server.dashboard, "/jobs.csv");
+    assert!(download.text().contains("before"), "{}", download.text());
+    faulty.end("full");
+    for arguments in [&rebuild[..], &prune[..]] {
+        let (code, printed) = command(arguments);
+        assert_eq!(code, Some(0), "{printed}");
+    }
+    assert_eq!(faulty.jobs(), ["before"]);
 }
 
 #[test]
