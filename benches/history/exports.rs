@@ -40,8 +40,9 @@ const LISTS: [(&str, &str, &str); 5] = [
     ),
     (
         "events",
-        "event",
-        "id, kind, delivery, owner, job, run, state, at, at_from, event",
+        "event CROSS JOIN delivery ON delivery.id = event.delivery",
+        "event.id, event.kind, event.delivery, delivery.owner, event.job, event.run, event.state,
+         event.at, event.at_from, event.event, delivery.topic, delivery.received_at",
     ),
     (
         "deliveries",
