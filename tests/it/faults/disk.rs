@@ -82,11 +82,9 @@ fn on_a_full_disk_a_command_that_has_to_write_says_so_and_lists_go_out() {
     let rebuild = ["rebuild", "--try"];
     let prune = ["prune", "--try", "--messages", "1d"];
     faulty.begin("full");
-    for arguments in [&rebuild[..], &prune[..]] {
-        let (code, printed) = command(arguments);
-        assert_eq!(code, Some(1), "{printed}");
-        assert!(printed.contains("the disk is full"), "{printed}");
-    }
+    let (code, printed) = command(&prune);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("the disk is full"), "{printed}");
     let (code, printed) = command(&["export", "jobs", "--try"]);
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("before"), "{printed}");
