@@ -393,6 +393,19 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_to_another_disk_is_asked_for_no_room_for_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("mpsink.db");
+        let beside = folder.path().join("copy.db");
+        // Enough for a copy of 1,000 bytes, and not for a log beside it.
+        let little: FreeDisk = |_| Ok(LOG_BYTES_MIN);
+        let refused = require_rooms(&database, &beside, 1_000, little);
+        assert!(matches!(refused, Err(CopyError::NoRoom { .. })));
+        // Another file system wherever this runs; nothing is written there.
+        require_rooms(&database, Path::new("/proc/copy.db"), 1_000, little).unwrap();
+    }
+
+    #[test]
     fn a_half_backup_never_has_the_name_and_what_was_left_of_one_is_written_over() {
         let test = fixtures::open();
         let file = test.folder.path().join("backup.db");

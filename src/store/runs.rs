@@ -69,8 +69,8 @@ const INSERT_RUN: &str = "
       nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
       events, deliveries, conflict, start_missing, last_event_at, extra
     ) VALUES (
-      :id, :run, :owner, :region, :workflow, :workflow_name, :media_id, :input, :user_data, :outcome,
-      :nothing_done, :raw_state, :code, :error_group, :message, :created_at, :finished_at,
+      :id, :run, :owner, :region, :workflow, :workflow_name, :media_id, :input, :user_data,
+      :outcome, :nothing_done, :raw_state, :code, :error_group, :message, :created_at, :finished_at,
       :duration_ms, :events, :deliveries, :conflict, :start_missing, :last_event_at, :extra
     )";
 
@@ -89,8 +89,8 @@ const UPDATE_RUN: &str = "
 
 const UPSERT_ACTIVITY: &str = "
     INSERT INTO activity (
-      of_run, run, owner, name, type, region, workflow, workflow_name, job, template_id, state, raw_state,
-      code, error_group, message, started_at, finished_at, duration_ms, conflict, last_event_at,
+      of_run, run, owner, name, type, region, workflow, workflow_name, job, template_id, state,
+      raw_state, code, error_group, message, started_at, finished_at, duration_ms, conflict, last_event_at,
       extra
     ) VALUES (
       :of_run, :run, :owner, :name, :type, :region, :workflow, :workflow_name, :job, :template_id,

@@ -22,8 +22,8 @@ use crate::store::errors::WriteError;
 use crate::store::inbox::{Context, How::Settled};
 use crate::store::open::MIGRATIONS;
 
-/// How many times as long as a piece the rest behind it is, as behind a piece that age takes: its pages
-/// have to be moved from the log as well.
+/// How many times as long as a piece the rest behind it is, since its pages have to be moved from the
+/// log as well. Whether pushes wait (`ingest/rests.rs`) is not known on this floor.
 const REST_FACTOR: u32 = 4;
 
 /// The longest rest: a piece that waited behind pushes was not at work for all of that.

@@ -1,9 +1,10 @@
 //! The heads and bodies of kept pushes, packed: they are most of a database, and each says nearly
 //! what the one before said.
 //!
-//! A push of some 1,400 bytes becomes 350, by zstd with a dictionary of what pushes have in common:
+//! A push of some 1,400 bytes becomes 360, by zstd with a dictionary of what pushes have in common:
 //! names of headers and keys, addresses, the certificate's URL. What is left is what differs:
-//! signature, digests, ids and times. Without the dictionary it would be 900.
+//! signature, digests, ids and times. Without the dictionary it would be 900 (measured on 600 pushes with
+//! their proxies' headers).
 //!
 //! The first byte says how the rest is packed. **Architecture invariant:** what was packed is
 //! unpacked to the same bytes for ever, so a dictionary is never edited: a better one is a new file
@@ -37,7 +38,7 @@ const FIRST: &[u8] = include_bytes!("first.dict");
 /// The packed form of the head's length, in front of the head.
 const LENGTH_BYTES: usize = 4;
 
-/// Higher ones take longer for one byte in thirty.
+/// Level 3 takes longer for one byte in twenty.
 const LEVEL: i32 = 1;
 
 /// The most bytes that are unpacked. No push is a tenth as long; what says so is damaged.
@@ -50,7 +51,7 @@ static UNPACKING: LazyLock<DecoderDictionary<'static>> =
     LazyLock::new(|| DecoderDictionary::copy(FIRST));
 
 thread_local! {
-    // Some hundred kilobytes each, and more work to make than to use.
+    // One for each thread, since it is more work to make than to use.
     static PACKER: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }

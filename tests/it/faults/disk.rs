@@ -75,6 +75,11 @@ fn a_full_disk_takes_no_push_and_takes_them_again_by_itself_when_there_is_room()
 fn on_a_full_disk_a_command_that_has_to_write_says_so_and_lists_go_out() {
     let faulty = Faulty::start();
     assert_eq!(faulty.push("before").status, 204);
+    // So that a rebuild has something to set right.
+    let database = Database::open(faulty.database()).unwrap();
+    let spoil = "UPDATE job SET user_data = 'spoiled'";
+    assert_eq!(database.execute(spoil, []).unwrap(), 1);
+    drop(database);
     let command = |arguments: &[&str]| {
         let output = run(faulty.folder.path(), arguments);
         (output.status.code(), stdout(&output) + &stderr(&output))
@@ -82,9 +87,11 @@ fn on_a_full_disk_a_command_that_has_to_write_says_so_and_lists_go_out() {
     let rebuild = ["rebuild", "--try"];
     let prune = ["prune", "--try", "--messages", "1d"];
     faulty.begin("full");
-    let (code, printed) = command(&prune);
-    assert_eq!(code, Some(1), "{printed}");
-    assert!(printed.contains("the disk is full"), "{printed}");
+    for arguments in [&rebuild[..], &prune[..]] {
+        let (code, printed) = command(arguments);
+        assert_eq!(code, Some(1), "{printed}");
+        assert!(printed.contains("the disk is full"), "{printed}");
+    }
     let (code, printed) = command(&["export", "jobs", "--try"]);
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("before"), "{printed}");
