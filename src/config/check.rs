@@ -180,6 +180,12 @@ fn database(merged: &Merged) -> Result<PathBuf, ConfigError> {
     match text(merged, key)? {
         "" => Err(wrong(key, "", "the path of a file")),
         path if path.ends_with('/') => Err(wrong(key, path, "the path of a file, not of a folder")),
+        // SQLite reads it as a URI, which may be another file than the one that is locked.
+        path if path.starts_with("file:") => {
+            let expected = "a path and no URI; a name that begins like one is written with its \
+                            folder, such as ./file:name.db";
+            Err(wrong(key, path, expected))
+        }
         path => Ok(PathBuf::from(path)),
     }
 }

@@ -84,6 +84,7 @@ const WRONG: &[(&str, &str)] = &[
         "`database` is ``, but must be the path of a file",
     ),
     ("database = \"data/\"", "not of a folder"),
+    ("database = \"file:mpsink.db\"", "a path and no URI"),
     ("trusted_proxies = \"10.0.0.1\"", "a list of IP addresses"),
     (
         "trusted_proxies = [\"proxy\"]",

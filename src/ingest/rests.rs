@@ -1,5 +1,5 @@
 //! Pushes have the right of way: what goes on beside them in small pieces rests behind each piece, for
-//! as long as a push was waiting for its answer during it, times four.
+//! as long as a push was waiting for its answer during it, times two.
 //!
 //! So while nobody pushes there is no rest at all, and where pushes come now and then and are answered
 //! at once there is little. Nothing has to be set to the machine: on a slower one pushes wait for longer,
@@ -21,8 +21,8 @@ use tokio::time::sleep;
 use crate::metrics::Metrics;
 
 /// How many times as long as pushes waited the rest is. If they wait all the while, each of the four
-/// downloads there may be takes a fifth of a processor, and retention a fifth of the writer's time.
-const REST_FACTOR: u32 = 4;
+/// downloads there may be takes a third of a processor, and retention a third of the writer's time.
+const REST_FACTOR: u32 = 2;
 
 /// The longest rest, so that what rests goes on whatever comes: some pieces in two seconds.
 const REST_MAX: Duration = Duration::from_millis(500);
@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn the_rest_is_as_long_as_pushes_waited_times_the_factor_and_has_an_end() {
         assert_eq!(rest_behind(ms(0)), ms(0));
-        assert_eq!(rest_behind(ms(10)), ms(40));
-        assert_eq!(rest_behind(ms(124)), ms(496));
-        assert_eq!(rest_behind(ms(126)), REST_MAX);
+        assert_eq!(rest_behind(ms(10)), ms(20));
+        assert_eq!(rest_behind(ms(249)), ms(498));
+        assert_eq!(rest_behind(ms(251)), REST_MAX);
         assert_eq!(rest_behind(Duration::MAX), REST_MAX);
     }
 
@@ -183,7 +183,7 @@ mod tests {
         }
         piece.rest().await;
         drop(waits);
-        assert!(began.elapsed() >= ms(5));
+        assert!(began.elapsed() >= ms(3));
         assert_ne!(scrape(), none);
     }
 }

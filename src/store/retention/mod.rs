@@ -155,8 +155,8 @@ struct Bounds {
 /// Measured on 1,000,000 jobs and a quiet machine: a piece of 11 runs, 56 jobs, 22 deliveries and 105
 /// events, and the runs' activities, took 31 ms with its commit and with moving the log, some 160 µs a
 /// row; most of that is pages of indexes, whose keys are random. By this a thousand events take less
-/// than two tenths of a second, and the rows of the largest group, a run of 1,300 transcodes, six
-/// tenths, which has not been measured: its rows are neighbours.
+/// than two tenths of a second. While a run of 1,300 transcodes was forgotten, with as many deliveries
+/// and activities (3,901 rows), no push of a thousand a second waited for longer than 345 ms.
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
