@@ -6,7 +6,8 @@ use anyhow::Context;
 
 use crate::app::alone;
 use crate::config::Config;
-use crate::ingest::rebuild::{Progress, Rebuild, RebuildReport};
+use crate::ingest::rebuild::report::RebuildReport;
+use crate::ingest::rebuild::{Progress, Rebuild};
 
 /// Rebuilds a database that no server has open, on a runtime of its own. Does not make one.
 pub fn run(

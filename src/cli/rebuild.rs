@@ -10,7 +10,8 @@ use crate::app;
 use crate::cli::told::{Named, Shown, ask, percent, server};
 use crate::cli::{Common, say};
 use crate::config::{Config, Flags};
-use crate::ingest::rebuild::{Difference, Progress, RebuildReport, Step};
+use crate::ingest::rebuild::report::{Difference, RebuildReport};
+use crate::ingest::rebuild::{Progress, Step};
 
 const REBUILD: Named = Named {
     noun: "rebuild",

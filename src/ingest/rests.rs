@@ -6,12 +6,12 @@
 //! and everything else rests for longer.
 //!
 //! Who rests: downloads (`web/downloads.rs`), which take the processors from receiver and writer, and
-//! retention (`prune.rs`), which takes the writer and the disk. Not by threads of low
+//! retention (`prune.rs`), which takes the writer and the disk, and the looks of a rebuild. Not by threads of low
 //! priority: one that is not let on keeps its reading open meanwhile, so that the log cannot be begun
 //! anew and grows; and where a container may use so much of the processors, low and high priority use
 //! it up alike.
 //!
-//! Deliberately not here: rebuilds and imports, which a person has asked for and waits for.
+//! Deliberately not here: imports and what a rebuild writes, which a person has asked for and waits for.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

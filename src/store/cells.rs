@@ -59,6 +59,12 @@ impl<'a, 'stmt> Cells<'a, 'stmt> {
         T::column_result(value).map_err(|error| unreadable(error.into()))
     }
 
+    /// Reads a text as long as the row stands.
+    pub(super) fn text(&self, name: &'static str) -> rusqlite::Result<Option<&'a str>> {
+        let text = self.get_ref(name)?.as_str_or_null();
+        text.map_err(|error| unreadable(error.into()))
+    }
+
     pub(super) fn count(&self, name: &'static str) -> rusqlite::Result<u64> {
         let count: i64 = self.get(name)?;
         Ok(u64::try_from(count).unwrap_or(0))

@@ -23,7 +23,9 @@ const UPDATE_EVENT: &str = "
     UPDATE event
     SET kind = ?2, job = ?3, run = ?4, state = ?5, terminal = ?6, ordered_at = ?7, at = ?8,
       at_from = ?9, queue = ?10, queue_rule = ?11, event = ?12
-    WHERE id = ?1";
+    WHERE id = +?1";
+
+const UPDATE_TEXT: &str = "UPDATE event SET event = ?2 WHERE id = +?1";
 
 /// What an event's row takes from its delivery and its source.
 pub(super) struct Filing<'a> {
@@ -124,8 +126,23 @@ impl EventRow {
         Ok(())
     }
 
-    /// Replaces the row `id`, which keeps its number and its place.
-    pub(super) fn replace(&self, tx: &Transaction<'_>, id: RowId) -> rusqlite::Result<()> {
+    /// Replaces the row `id`, which keeps its number and its place and was `before`.
+    pub(super) fn replace(
+        &self,
+        tx: &Transaction<'_>,
+        id: RowId,
+        before: &EventRow,
+    ) -> rusqlite::Result<()> {
+        let with_its_text = EventRow {
+            event: self.event.clone(),
+            ..before.clone()
+        };
+        if *self == with_its_text {
+            // Else all indexes would be written with it, and this is all that most new parsers change.
+            let mut update = tx.prepare_cached(UPDATE_TEXT)?;
+            update.execute(params![id, self.event])?;
+            return Ok(());
+        }
         let mut update = tx.prepare_cached(UPDATE_EVENT)?;
         update.execute(params![
             id,

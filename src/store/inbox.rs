@@ -23,7 +23,7 @@ use crate::store::options::QueueRule;
 
 /// What every command may need beside what was asked.
 pub(super) struct Context {
-    pub(super) queues: Vec<QueueRule>,
+    pub(super) queues: Arc<[QueueRule]>,
     pub(super) held_bytes_max: u64,
     pub(super) clock: Clock,
     pub(super) life: Life,

@@ -13,7 +13,6 @@ use crate::store::batch::{News, Shares};
 use crate::store::cells::{self, Cells};
 use crate::store::event_rows::EventRow;
 use crate::store::fold::{self, FoldedJob, JobPart};
-use crate::store::inbox::Context;
 use crate::store::numbers::Subject;
 use crate::store::records::{JobRecord, RowId};
 use crate::store::rollups;
@@ -22,10 +21,10 @@ use crate::store::window::{Place, Window};
 use crate::store::words::{self, Words};
 
 /// The most events a job is folded from; see `window.rs`. A job has one to five.
-const FOLDED_EVENTS_MAX: usize = 256;
+pub(super) const FOLDED_EVENTS_MAX: usize = 256;
 
 /// The most bytes of events a job is folded from. A job's events have some hundred bytes each.
-const FOLDED_BYTES_MAX: usize = 512 * 1024;
+pub(super) const FOLDED_BYTES_MAX: usize = 512 * 1024;
 
 /// The most events that are looked at for those: most of what is beyond repeats what is not.
 pub(super) const READ_EVENTS_MAX: i64 = 4_096;
@@ -41,19 +40,19 @@ const SELECT_PARTS: &str = "
       delivery.topic DESC, delivery.key DESC, event.position DESC
     LIMIT +?2";
 
-const SELECT_COUNTS: &str = "
+pub(super) const SELECT_COUNTS: &str = "
     SELECT
       (SELECT COUNT(*) FROM event JOIN delivery ON delivery.id = event.delivery
-        WHERE event.job = ?1) AS events,
+        WHERE event.job = +?1) AS events,
       (SELECT COALESCE(SUM(1 + duplicates), 0) FROM delivery WHERE id IN (
-        SELECT delivery FROM event WHERE job = ?1
+        SELECT delivery FROM event WHERE job = +?1
       )) AS deliveries";
 
 const SELECT_ROW: &str = "
     SELECT job, owner, region, queue, run, workflow, names, type, state, raw_state, code,
       error_group, message, user_data, input, submitted_at, started_at, finished_at, duration_ms,
       events, deliveries, conflict, last_event_at, extra
-    FROM job WHERE id = ?1";
+    FROM job WHERE id = +?1";
 
 const INSERT_JOB: &str = "
     INSERT INTO job (
@@ -107,8 +106,9 @@ pub(super) enum Counts<'a> {
 }
 
 /// One event that tells of a job, as its row and its delivery have it.
+#[derive(Clone)]
 pub(super) struct Told {
-    event: String,
+    pub(super) event: String,
     at: Timestamp,
     region: String,
     queue: Option<String>,
@@ -162,18 +162,15 @@ impl Counts<'_> {
 }
 
 /// Folds a job again from its events and counts them again, with all that is kept beside its row.
-/// `shares` is empty, and says how words are written.
+/// What it changes elsewhere goes to `shares`, which the caller writes.
 pub(super) fn refold_job(
     tx: &Transaction<'_>,
-    ctx: &Context,
     job: &Subject,
-    mut shares: Shares,
+    shares: &mut Shares,
 ) -> rusqlite::Result<Change> {
     let parts = parts(tx, job)?;
     let before = stored(tx, job.row)?;
-    let change = fold(tx, job, &parts, before, Counts::Again, &mut shares)?;
-    shares.write(tx, ctx)?;
-    Ok(change)
+    fold(tx, job, &parts, before, Counts::Again, shares)
 }
 
 /// Folds a job again after `news` of it were written. What it changes elsewhere goes to `shares`,
@@ -188,7 +185,9 @@ pub(super) fn take_in(
     let before = if is_new { None } else { stored(tx, job.row)? };
     let parts = match &news.only {
         // A new one has no other event. Most jobs come and go with one.
-        Some(told) if is_new => part(told, &job.id)?.into_iter().collect(),
+        Some(told) if is_new => part(parse_json(&told.event)?, told.clone(), &job.id)
+            .into_iter()
+            .collect(),
         _ => parts(tx, job)?,
     };
     fold(tx, job, &parts, before, Counts::Add(news), shares)?;
@@ -211,7 +210,7 @@ fn parts(tx: &Transaction<'_>, job: &Subject) -> rusqlite::Result<Vec<JobPart>> 
     while let Some(row) = rows.next()? {
         let told = told(row)?;
         match window.place(&told.event, &lane(&told)) {
-            Place::Take => parts.extend(part(&told, &job.id)?),
+            Place::Take => parts.extend(part(parse_json(&told.event)?, told, &job.id)),
             Place::Repeat => {}
             Place::Full => break,
         }
@@ -246,7 +245,7 @@ fn fold(
 }
 
 /// Returns what a job's queue is decided by, beside the event itself.
-fn lane(told: &Told) -> String {
+pub(super) fn lane(told: &Told) -> String {
     let Told {
         queue_rule,
         queue,
@@ -256,7 +255,7 @@ fn lane(told: &Told) -> String {
     format!("{queue_rule} {queue:?} {region:?}")
 }
 
-fn told(row: &Row<'_>) -> rusqlite::Result<Told> {
+pub(super) fn told(row: &Row<'_>) -> rusqlite::Result<Told> {
     Ok(Told {
         event: row.get("event")?,
         at: read_time(row, "at")?,
@@ -266,25 +265,25 @@ fn told(row: &Row<'_>) -> rusqlite::Result<Told> {
     })
 }
 
-/// Reads the event from its text also where it is at hand, so that it is the same whenever it is
-/// folded again.
-fn part(told: &Told, job: &str) -> rusqlite::Result<Option<JobPart>> {
-    let (event, of_run) = match parse_json(&told.event)? {
+/// Returns what an event tells of a job, if it does. `event` is what was read from its text, also where it was at hand, so that it is the same whenever
+/// it is folded again.
+pub(super) fn part(event: Event, told: Told, job: &str) -> Option<JobPart> {
+    let (event, of_run) = match event {
         Event::Job(event) => (event, None),
         Event::Activity(activity) => {
             let (event, of_run) = fold::job_of(activity, job);
             (event, Some(of_run))
         }
-        Event::Run(_) | Event::Unrecognized(_) => return Ok(None),
+        Event::Run(_) | Event::Unrecognized(_) => return None,
     };
-    Ok(Some(JobPart {
+    Some(JobPart {
         event,
         of_run,
         at: told.at,
-        region: told.region.clone(),
-        queue: told.queue.clone(),
+        region: told.region,
+        queue: told.queue,
         queue_rule: told.queue_rule,
-    }))
+    })
 }
 
 fn stored(tx: &Transaction<'_>, job: RowId) -> rusqlite::Result<Option<FoldedJob>> {

@@ -33,6 +33,17 @@ const UPSERT_WORKFLOW: &str = "
     WHERE excluded.last_event_at > last_event_at
       OR (excluded.named_at, excluded.name) > (named_at, COALESCE(name, ''))";
 
+const IS_QUEUE_KNOWN: &str = "
+    SELECT EXISTS (SELECT 1 FROM queue WHERE name = ?1 AND region = ?2 AND last_event_at >= ?3)";
+
+// What the upsert would leave as it is.
+const IS_WORKFLOW_KNOWN: &str = "
+    SELECT EXISTS (
+      SELECT 1 FROM workflow
+      WHERE owner = ?1 AND region = ?2 AND id = ?3 AND last_event_at >= ?6
+        AND (?5, ?4) > (named_at, COALESCE(name, '')) IS NOT TRUE
+    )";
+
 /// A workflow's newest event, and its newest name with when that was published.
 type Newest<'a> = (Timestamp, Option<(i64, &'a str)>);
 
@@ -63,6 +74,20 @@ impl Queues {
         }
     }
 
+    /// Tells whether [`Queues::write`] would change nothing.
+    pub(super) fn are_known(&self, tx: &Transaction<'_>) -> rusqlite::Result<bool> {
+        for (region, queues) in &self.newest {
+            for (queue, at) in queues {
+                let mut select = tx.prepare_cached(IS_QUEUE_KNOWN)?;
+                let lane = params![queue, region, at.0];
+                if !select.query_row(lane, |row| row.get::<_, bool>(0))? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// Makes them known.
     pub(super) fn write(self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         for (region, queues) in self.newest {
@@ -81,6 +106,35 @@ pub(super) fn note_workflows(
     owner: &str,
     parts: &[RunPart],
 ) -> rusqlite::Result<()> {
+    for ((region, workflow), (at, name)) in workflows(parts) {
+        let named_at = name.map_or(NAMED_AT_UNKNOWN, |(named_at, _)| named_at);
+        let name = name.map(|(_, name)| name);
+        let mut upsert = tx.prepare_cached(UPSERT_WORKFLOW)?;
+        upsert.execute(params![owner, region, workflow, name, named_at, at.0])?;
+    }
+    Ok(())
+}
+
+/// Tells whether [`note_workflows`] would change nothing.
+pub(super) fn knows_workflows(
+    tx: &Transaction<'_>,
+    owner: &str,
+    parts: &[RunPart],
+) -> rusqlite::Result<bool> {
+    for ((region, workflow), (at, name)) in workflows(parts) {
+        let named_at = name.map_or(NAMED_AT_UNKNOWN, |(named_at, _)| named_at);
+        let name = name.map(|(_, name)| name);
+        let mut select = tx.prepare_cached(IS_WORKFLOW_KNOWN)?;
+        let lane = params![owner, region, workflow, name, named_at, at.0];
+        if !select.query_row(lane, |row| row.get::<_, bool>(0))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns the workflows of a run's events, by region and id.
+fn workflows(parts: &[RunPart]) -> BTreeMap<(&str, &str), Newest<'_>> {
     let mut newest: BTreeMap<(&str, &str), Newest<'_>> = BTreeMap::new();
     for part in parts {
         let Event::Run(run) = &part.event else {
@@ -96,13 +150,7 @@ pub(super) fn note_workflows(
             .or_insert((part.at, None));
         *lane = (lane.0.max(part.at), lane.1.max(name));
     }
-    for ((region, workflow), (at, name)) in newest {
-        let named_at = name.map_or(NAMED_AT_UNKNOWN, |(named_at, _)| named_at);
-        let name = name.map(|(_, name)| name);
-        let mut upsert = tx.prepare_cached(UPSERT_WORKFLOW)?;
-        upsert.execute(params![owner, region, workflow, name, named_at, at.0])?;
-    }
-    Ok(())
+    newest
 }
 
 /// What the configuration says of workflows, with the clock that their runs age by.

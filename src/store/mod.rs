@@ -48,7 +48,7 @@ use crate::store::lifetimes::Life;
 use crate::store::lock::Lock;
 use crate::store::log::Log;
 use crate::store::notes::Notes;
-use crate::store::options::{Opened, Purpose, SourceRule, StoreOptions};
+use crate::store::options::{Opened, Purpose, QueueRule, SourceRule, StoreOptions};
 use crate::store::pulse::Pulse;
 use crate::store::readers::{READER_LIMITS, Readers};
 use crate::store::records::RowId;
@@ -222,6 +222,7 @@ struct Inner {
     inbox: Inbox,
     notes: Arc<Notes>,
     readers: Readers,
+    queues: Arc<[QueueRule]>,
     /// What a run is called and when it is stale, which is decided when it is read.
     workflows: Workflows,
     /// Taken by the writer when it ends, so that the lock goes exactly then.
@@ -288,6 +289,7 @@ impl Store {
             options.inbox_bytes_max,
             options.metrics.inbox(options.inbox_commands_max),
         );
+        let queues = Arc::from(options.queues);
         let pulse = Arc::<Pulse>::default();
         let disk = Disk {
             path: options.path.clone(),
@@ -307,7 +309,7 @@ impl Store {
             metrics: options.metrics,
             pulse: Arc::clone(&pulse),
             ctx: Context {
-                queues: options.queues,
+                queues: Arc::clone(&queues),
                 held_bytes_max: options.held_bytes_max,
                 clock: options.clock,
                 life: Life::default(),
@@ -321,6 +323,7 @@ impl Store {
             inbox,
             notes,
             readers,
+            queues,
             workflows,
             lock,
             answer_within: options.answer_within,

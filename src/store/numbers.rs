@@ -49,6 +49,18 @@ pub(super) struct About {
     pub(super) run: Option<RowId>,
 }
 
+impl About {
+    /// Returns the ids of the job and of the run that an event is about.
+    pub(super) fn names(event: &Event) -> [Option<&str>; 2] {
+        match event {
+            Event::Job(job) => [Some(&job.job_id), None],
+            Event::Run(run) => [None, Some(&run.run_id)],
+            Event::Activity(activity) => [activity.job_id.as_deref(), Some(&activity.run_id)],
+            Event::Unrecognized(_) => [None, None],
+        }
+    }
+}
+
 /// A job or a run: its row and its name.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
@@ -98,14 +110,7 @@ impl Numbers {
         event: &Event,
         kept: About,
     ) -> rusqlite::Result<About> {
-        let (job, run) = match event {
-            Event::Job(job) => (Some(job.job_id.as_str()), None),
-            Event::Run(run) => (None, Some(run.run_id.as_str())),
-            Event::Activity(activity) => {
-                (activity.job_id.as_deref(), Some(activity.run_id.as_str()))
-            }
-            Event::Unrecognized(_) => (None, None),
-        };
+        let [job, run] = About::names(event);
         let of_job = |id| self.jobs.number(tx, &JOBS, owner, id, kept.job);
         let job = job.map(of_job).transpose()?;
         let of_run = |id| self.runs.number(tx, &RUNS, owner, id, kept.run);

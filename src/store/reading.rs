@@ -50,6 +50,7 @@ impl Store {
                 inbox,
                 notes: Arc::new(Notes::default()),
                 readers,
+                queues: Arc::default(),
                 workflows: Workflows::new(workflows, clock),
                 changes,
                 lock: Arc::new(Mutex::new(None)),

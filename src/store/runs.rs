@@ -12,7 +12,6 @@ use crate::notification::event::JobState;
 use crate::store::batch::{News, Shares};
 use crate::store::cells::{self, Cells};
 use crate::store::fold_run::{self, RunPart};
-use crate::store::inbox::Context;
 use crate::store::jobs::{Change, Counted, Counts};
 use crate::store::lanes;
 use crate::store::numbers::Subject;
@@ -46,22 +45,22 @@ const SELECT_PARTS: &str = "
 const SELECT_COUNTS: &str = "
     SELECT
       (SELECT COUNT(*) FROM event JOIN delivery ON delivery.id = event.delivery
-        WHERE event.run = ?1) AS events,
+        WHERE event.run = +?1) AS events,
       (SELECT COALESCE(SUM(1 + duplicates), 0) FROM delivery WHERE id IN (
-        SELECT delivery FROM event WHERE run = ?1
+        SELECT delivery FROM event WHERE run = +?1
       )) AS deliveries";
 
 const SELECT_RUN: &str = "
     SELECT run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
       nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
       events, deliveries, conflict, start_missing, last_event_at, extra
-    FROM run WHERE id = ?1";
+    FROM run WHERE id = +?1";
 
 const SELECT_ACTIVITIES: &str = "
     SELECT id, run, owner, name, type, region, workflow, workflow_name, job, template_id, state,
       raw_state, code, error_group, message, started_at, finished_at, duration_ms, conflict,
       last_event_at, extra
-    FROM activity WHERE of_run = ?1";
+    FROM activity WHERE of_run = +?1";
 
 const INSERT_RUN: &str = "
     INSERT INTO run (
@@ -114,18 +113,15 @@ const DELETE_ACTIVITY: &str = "DELETE FROM activity WHERE id = ?1";
 const ADD_DELIVERIES: &str = "UPDATE run SET deliveries = deliveries + ?2 WHERE id = ?1";
 
 /// Folds a run and its activities again from their events and counts them again, with all that is
-/// kept beside their rows. Any row of them that changed makes it changed.
-/// `shares` is empty, and says how words are written.
+/// kept beside their rows. Any row of them that changed makes it changed. What it changes elsewhere
+/// goes to `shares`, which the caller writes.
 pub(super) fn refold_run(
     tx: &Transaction<'_>,
-    ctx: &Context,
     run: &Subject,
-    mut shares: Shares,
+    shares: &mut Shares,
 ) -> rusqlite::Result<Change> {
     let before = stored(tx, run.row)?;
-    let change = fold(tx, run, before, Counts::Again, &mut shares)?;
-    shares.write(tx, ctx)?;
-    Ok(change)
+    fold(tx, run, before, Counts::Again, shares)
 }
 
 /// Folds a run again after `news` of it were written. What it changes elsewhere goes to `shares`,
@@ -149,6 +145,23 @@ pub(super) fn repeat(tx: &Transaction<'_>, run: RowId, news: &News) -> rusqlite:
     Ok(())
 }
 
+/// Returns a run's words as they are to be indexed, if folding it again would change nothing else.
+pub(super) fn words_if_as_told(
+    tx: &Transaction<'_>,
+    run: &Subject,
+) -> rusqlite::Result<Option<String>> {
+    let Some(before) = stored(tx, run.row)? else {
+        return Ok(None);
+    };
+    let parts = parts(tx, run)?;
+    if !lanes::knows_workflows(tx, &run.owner, &parts)? {
+        return Ok(None);
+    }
+    let after = folded(tx, run, &parts, Counted::default(), Counts::Again)?;
+    let is_same = after.is_some_and(|after| after == before.record);
+    Ok(is_same.then(|| words::of_run(&before.record)))
+}
+
 fn fold(
     tx: &Transaction<'_>,
     run: &Subject,
@@ -156,6 +169,20 @@ fn fold(
     counts: Counts<'_>,
     shares: &mut Shares,
 ) -> rusqlite::Result<Change> {
+    let parts = parts(tx, run)?;
+    lanes::note_workflows(tx, &run.owner, &parts)?;
+    let counted = before
+        .as_ref()
+        .map_or_else(Counted::default, |row| Counted {
+            events: row.record.events,
+            deliveries: row.record.deliveries,
+        });
+    let after = folded(tx, run, &parts, counted, counts)?;
+    replace(tx, run.row, before, after, shares)
+}
+
+/// Returns what a run is folded from, in order.
+fn parts(tx: &Transaction<'_>, run: &Subject) -> rusqlite::Result<Vec<RunPart>> {
     let mut select = tx.prepare_cached(SELECT_PARTS)?;
     let mut rows = select.query([run.row, READ_EVENTS_MAX])?;
     let mut window = Window::new(FOLDED_EVENTS_MAX, FOLDED_BYTES_MAX);
@@ -167,26 +194,29 @@ fn fold(
             Place::Full => break,
         }
     }
-    drop(rows);
     parts.reverse();
-    lanes::note_workflows(tx, &run.owner, &parts)?;
-    let mut after = fold_run::fold_run(&run.owner, &run.id, &parts);
-    if let Some(after) = &mut after {
-        let counted = before
-            .as_ref()
-            .map_or_else(Counted::default, |row| Counted {
-                events: row.record.events,
-                deliveries: row.record.deliveries,
-            });
-        let counted = counts.count(tx, counted, SELECT_COUNTS, run.row)?;
-        after.events = counted.events;
-        after.deliveries = counted.deliveries;
-        after.extra = as_read_back(&after.extra)?;
-        for activity in &mut after.activities {
-            activity.extra = as_read_back(&activity.extra)?;
-        }
+    Ok(parts)
+}
+
+/// Returns a run as its events tell it; `None` without any.
+fn folded(
+    tx: &Transaction<'_>,
+    run: &Subject,
+    parts: &[RunPart],
+    before: Counted,
+    counts: Counts<'_>,
+) -> rusqlite::Result<Option<RunRecord>> {
+    let Some(mut folded) = fold_run::fold_run(&run.owner, &run.id, parts) else {
+        return Ok(None);
+    };
+    let counted = counts.count(tx, before, SELECT_COUNTS, run.row)?;
+    folded.events = counted.events;
+    folded.deliveries = counted.deliveries;
+    folded.extra = as_read_back(&folded.extra)?;
+    for activity in &mut folded.activities {
+        activity.extra = as_read_back(&activity.extra)?;
     }
-    replace(tx, run.row, before, after, shares)
+    Ok(Some(folded))
 }
 
 fn part(row: &Row<'_>) -> rusqlite::Result<RunPart> {
@@ -841,8 +871,18 @@ mod tests {
             let refolded = test.put(asked, |tx, ctx, (sql, expected, all)| {
                 tx.execute_batch(sql)?;
                 let (run, job, [no_run, no_job]) = &**all;
-                let of_run = |run| refold_run(tx, ctx, run, Shares::default());
-                let of_job = |job| jobs::refold_job(tx, ctx, job, Shares::default());
+                let of_run = |run| -> rusqlite::Result<Change> {
+                    let mut shares = Shares::default();
+                    let change = refold_run(tx, run, &mut shares)?;
+                    shares.write(tx, ctx)?;
+                    Ok(change)
+                };
+                let of_job = |job| -> rusqlite::Result<Change> {
+                    let mut shares = Shares::default();
+                    let change = jobs::refold_job(tx, job, &mut shares)?;
+                    shares.write(tx, ctx)?;
+                    Ok(change)
+                };
                 assert_eq!(
                     (of_run(run)?, of_job(job)?),
                     (*expected, *expected),

@@ -11,6 +11,8 @@
 //!
 //! Nothing that is typed can be a syntax error: each word is quoted, and there are only so many.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use percent_encoding::percent_decode_str;
 use rusqlite::{Transaction, params};
 
@@ -36,7 +38,7 @@ const INSERT_RUN_WORDS: &str = "INSERT INTO run_words (rowid, words) VALUES (?1,
 const DELETE_RUN_WORDS: &str = "DELETE FROM run_words WHERE rowid = ?1";
 
 /// Whose words.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Words {
     OfJobs,
     OfRuns,
@@ -58,6 +60,33 @@ pub(super) fn of_run(run: &RunRecord) -> String {
     ];
     let names = run.activities.iter().map(|activity| Some(&*activity.name));
     index(fields.into_iter().chain(names))
+}
+
+/// Returns the sum of [`digest_of`] over the words of `indexed`, as FTS5's tokenizer finds them in ASCII,
+/// Han and kana; of words in other scripts it may be another, which nobody takes for theirs.
+pub(super) fn digest(indexed: &str) -> u64 {
+    let words = indexed.split(|c: char| !c.is_alphanumeric());
+    let mut folded = String::new();
+    let mut sum = 0_u64;
+    for (place, word) in (0_i64..).zip(words.filter(|word| !word.is_empty())) {
+        let is_folded = !word.bytes().any(|byte| byte.is_ascii_uppercase());
+        let term = if is_folded && word.is_ascii() {
+            word
+        } else {
+            folded.clear();
+            folded.extend(word.chars().flat_map(char::to_lowercase));
+            &folded
+        };
+        sum = sum.wrapping_add(digest_of(term, place));
+    }
+    sum
+}
+
+/// Returns what stands for a word at its place in an entry of the index, from 0.
+pub(super) fn digest_of(term: &str, place: i64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (term, place).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Rows whose words change, and what they change to.

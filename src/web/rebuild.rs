@@ -4,7 +4,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::ingest::rebuild::RebuildReport;
+use crate::ingest::rebuild::report::RebuildReport;
 use crate::web::error::PageError;
 use crate::web::guard::{Asker, may_change};
 use crate::web::lists::{Choice, Expected, Given, QueryError};

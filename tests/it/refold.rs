@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use mpsink::clock::{Clock, Timestamp};
-use mpsink::ingest::rebuild::{Rebuild, RebuildReport};
+use mpsink::ingest::rebuild::Rebuild;
+use mpsink::ingest::rebuild::report::RebuildReport;
 use mpsink::ingest::{Ingest, Outcome};
 use mpsink::metrics::Metrics;
 use mpsink::notification::Format;

@@ -1,19 +1,23 @@
 //! Events read again and rows folded again, piece by piece, while pushes go on.
 //!
-//! Two walks by key, each bounded by what was there when it began. The first goes over the
-//! deliveries: the caller takes the kept pushes of a piece ([`Store::page_kept_pushes`]), reads them
-//! again, and hands back what they say now ([`Store::reread`]); the writer replaces what differs and
-//! folds the runs and jobs it is about (`reread.rs`). The second goes over the runs and then the jobs
-//! ([`Store::refold_runs`], [`Store::refold_jobs`]): each job is put into the queue that today's
-//! rules give its events, and each is folded again (`refold.rs`). It needs no message, so it reaches what age has emptied.
+//! Two walks by key, each bounded by what was there when it began. Both look first, by reading alone
+//! ([`Store::look_at_deliveries`] and its like; `check.rs`, `check_jobs.rs`), and go to the writer only
+//! with stretches in which something is wrong.
+//!
+//! The first goes over the deliveries: of a wrong stretch the caller takes the kept pushes of a piece
+//! ([`Store::page_kept_pushes`]), reads them again, and hands back what they say now
+//! ([`Store::reread`]); the writer replaces what differs and folds the runs and jobs it is about
+//! (`reread.rs`). The second goes over the runs and then the jobs ([`Store::refold_runs`],
+//! [`Store::refold_jobs`]): each job is put into the queue that today's rules give its events, and
+//! each is folded again (`refold.rs`). It needs no message, so it reaches what age has emptied.
 //!
 //! A dry piece does all that and takes it back, so what it reports is what would be done to what is
 //! there. Only what an earlier piece would have changed is not in it: of a job whose messages lie in
 //! two pieces, each is judged with the other as it is stored.
 //!
 //! What else is kept beside the rows may be wrong while they are right. So every row's words are
-//! written again with it, and at the end the roll-ups are compared with their rows (`sums.rs`). A dry
-//! run compares only the roll-ups: the index of words keeps no text that could be read back.
+//! compared with the index of words (`entries.rs`), and the roll-ups with their rows (`sums.rs`). A dry
+//! run compares only the roll-ups, since no report says anything of words.
 //!
 //! What a delivery's key is made of (owner, region, topic, message id) stays as it was stored, even
 //! if its envelope reads differently now: it says which message this is, and duplicates of it may
@@ -39,10 +43,16 @@ use crate::store::errors::{ReadError, WriteError};
 use crate::store::inbox::How;
 use crate::store::numbers::Subject;
 use crate::store::packed::{self, Unpacked};
+use crate::store::rebuild::entries::Entries;
 use crate::store::records::RowId;
 use crate::store::rollups::Deltas;
 use crate::store::values::{count, read_time, unreadable};
+use crate::store::words::Words;
 
+pub mod entries;
+
+mod check;
+mod check_jobs;
 mod refold;
 mod reread;
 mod sums;
@@ -71,6 +81,42 @@ pub struct Extent {
     pub delivery: RowId,
     pub run: RowId,
     pub job: RowId,
+}
+
+/// Rows by their numbers: those behind `after` up to `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    pub after: RowId,
+    pub last: RowId,
+}
+
+/// What a look at a stretch found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Deliveries whose message is kept, and was read again.
+    pub kept: u64,
+    /// Deliveries whose message is not kept any more.
+    pub emptied: u64,
+    /// From the first row that is wrong to the last.
+    pub wrong: Option<Stretch>,
+    /// Of some of them the words are.
+    pub has_wrong_words: bool,
+}
+
+impl Look {
+    /// Notes a row, each behind the one before.
+    fn is_wrong(&mut self, row: RowId) {
+        let after = self.wrong.map_or(row - 1, |wrong| wrong.after);
+        self.wrong = Some(Stretch { after, last: row });
+    }
+
+    /// Notes a row if its words are others than these.
+    fn ask(&mut self, entries: Option<&Entries>, row: RowId, words: &str) {
+        if entries.is_some_and(|entries| !entries.has(row, words)) {
+            self.is_wrong(row);
+            self.has_wrong_words = true;
+        }
+    }
 }
 
 /// A stored delivery to read again.
@@ -131,6 +177,8 @@ pub struct Rules {
     pub source_queues: Arc<BTreeMap<SourceId, String>>,
     /// Everything is taken back; only the changes are reported.
     pub dry_run: bool,
+    /// Also the words that do not change are written again.
+    pub rewrites_words: bool,
 }
 
 /// What a piece changed, or would change.
@@ -181,6 +229,16 @@ impl Rules {
         Rules {
             source_queues: Arc::new(queues.collect()),
             dry_run,
+            rewrites_words: false,
+        }
+    }
+
+    /// The same, for rows of which some have wrong words.
+    #[must_use]
+    pub fn rewriting_words(&self, rewrites_words: bool) -> Rules {
+        Rules {
+            rewrites_words,
+            ..self.clone()
         }
     }
 }
@@ -215,6 +273,61 @@ impl Store {
     /// one if there is one, however long its body.
     pub fn page_kept_pushes(&self, after: RowId, last: RowId) -> Result<Vec<KeptPush>, ReadError> {
         self.inner.readers.read(|tx| kept_pushes(tx, after, last))
+    }
+
+    /// Looks which deliveries of a stretch are not what `read` reads in them, or have events whose
+    /// job or run has no row. It holds one message at a time.
+    pub fn look_at_deliveries(
+        &self,
+        stretch: Stretch,
+        read: impl Fn(KeptPush) -> Option<Fresh>,
+    ) -> Result<Look, ReadError> {
+        let look = |tx: &Transaction<'_>| check::deliveries(tx, stretch, read);
+        self.inner.readers.read_within(COMPARE_MAX, look)
+    }
+
+    /// Looks which runs of a stretch are not what their events say, or, with `entries`, are not
+    /// found by their words.
+    pub fn look_at_runs(
+        &self,
+        stretch: Stretch,
+        entries: Option<&Entries>,
+    ) -> Result<Look, ReadError> {
+        let look = |tx: &Transaction<'_>| check::runs(tx, stretch, entries);
+        self.inner.readers.read_within(COMPARE_MAX, look)
+    }
+
+    /// Looks which jobs of a stretch are not what their events and today's rules say, or, with
+    /// `entries`, are not found by their words.
+    pub fn look_at_jobs(
+        &self,
+        stretch: Stretch,
+        rules: &Rules,
+        entries: Option<&Entries>,
+    ) -> Result<Look, ReadError> {
+        let queues = &self.inner.queues;
+        let look = |tx: &Transaction<'_>| check_jobs::jobs(tx, stretch, queues, rules, entries);
+        self.inner.readers.read_within(COMPARE_MAX, look)
+    }
+
+    /// Reads what runs are found by, of a stretch of at most [`ENTRIES_MAX`] rows.
+    pub fn read_entries_of_runs(&self, stretch: Stretch) -> Result<Entries, ReadError> {
+        self.read_entries(Words::OfRuns, stretch)
+    }
+
+    /// Reads what jobs are found by, of a stretch of at most [`ENTRIES_MAX`] rows.
+    pub fn read_entries_of_jobs(&self, stretch: Stretch) -> Result<Entries, ReadError> {
+        self.read_entries(Words::OfJobs, stretch)
+    }
+
+    fn read_entries(&self, whose: Words, stretch: Stretch) -> Result<Entries, ReadError> {
+        let mut entries = Entries::of(stretch);
+        let mut read_to = Some(String::new());
+        while let Some(word) = read_to {
+            let read = |tx: &Transaction<'_>| entries.read_on(tx, whose, &word);
+            read_to = self.inner.readers.read_within(COMPARE_MAX, read)?;
+        }
+        Ok(entries)
     }
 
     /// Replaces the events of deliveries by what was read now, where they differ, and folds the jobs
@@ -281,21 +394,27 @@ fn kept_pushes(tx: &Transaction<'_>, after: RowId, last: RowId) -> rusqlite::Res
     while bytes < PIECE_BYTES_MAX
         && let Some(row) = rows.next()?
     {
-        let is_emptied: bool = row.get("is_emptied")?;
-        let delivery = if is_emptied {
-            None
-        } else {
-            Some(delivery(row)?)
-        };
-        bytes += delivery
+        let push = kept_push(row)?;
+        bytes += push
+            .delivery
             .as_ref()
             .map_or(0, |delivery| delivery.body.len() + delivery.headers.bytes());
-        pushes.push(KeptPush {
-            id: row.get("id")?,
-            delivery,
-        });
+        pushes.push(push);
     }
     Ok(pushes)
+}
+
+fn kept_push(row: &Row<'_>) -> rusqlite::Result<KeptPush> {
+    let is_emptied: bool = row.get("is_emptied")?;
+    let delivery = if is_emptied {
+        None
+    } else {
+        Some(delivery(row)?)
+    };
+    Ok(KeptPush {
+        id: row.get("id")?,
+        delivery,
+    })
 }
 
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -337,7 +456,7 @@ mod tests {
     const LAST: RowId = RowId::MAX;
 
     fn rules(test: &TestStore) -> Rules {
-        Rules::new(std::slice::from_ref(&test.source), false)
+        Rules::new(std::slice::from_ref(&test.source), false).rewriting_words(true)
     }
 
     fn run_sql(test: &TestStore, sql: &'static str) {

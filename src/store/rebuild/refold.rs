@@ -1,7 +1,7 @@
 //! Jobs put into their queues and folded again, and runs folded again.
 //!
 //! `jobs.rs` and `runs.rs` compare with the row that is there and write nothing where it comes out
-//! the same, but for its words.
+//! the same; its words only where a look found some that are wrong.
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -13,6 +13,7 @@ use crate::store::event_rows::{Lane, queue_of};
 use crate::store::inbox::Context;
 use crate::store::jobs::{self, Change, READ_EVENTS_MAX};
 use crate::store::numbers::Subject;
+use crate::store::options::QueueRule;
 use crate::store::queues::Rank;
 use crate::store::rebuild::{Changes, EntityChange, Fate, Rules, in_savepoint};
 use crate::store::records::RowId;
@@ -30,7 +31,7 @@ const PIECE_RUNS_MAX: i64 = 20;
 pub(super) const PIECE_EVENTS_MAX: u64 = 1_000;
 
 const SELECT_JOBS: &str = "
-    SELECT id, owner, job FROM job WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+    SELECT id, owner, job FROM job WHERE id > +?1 AND id <= +?2 ORDER BY id LIMIT +?3";
 
 // The events that the job is folded from (see jobs.rs); which of them they are does not depend on
 // their queues.
@@ -38,17 +39,17 @@ const SELECT_PLACES: &str = "
     SELECT event.id, event.event, event.queue, event.queue_rule, delivery.region,
       delivery.topic, delivery.source
     FROM event JOIN delivery ON delivery.id = event.delivery
-    WHERE event.job = ?1
+    WHERE event.job = +?1
     ORDER BY event.terminal DESC, event.ordered_at DESC, delivery.published_at DESC,
       delivery.topic DESC, delivery.key DESC, event.position DESC
-    LIMIT ?2";
+    LIMIT +?2";
 
 const SELECT_RUNS: &str = "
-    SELECT id, owner, run, events FROM run WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+    SELECT id, owner, run, events FROM run WHERE id > +?1 AND id <= +?2 ORDER BY id LIMIT +?3";
 
-const MOVE_EVENT: &str = "UPDATE event SET queue = ?2, queue_rule = ?3 WHERE id = ?1";
+const MOVE_EVENT: &str = "UPDATE event SET queue = ?2, queue_rule = ?3 WHERE id = +?1";
 
-const SELECT_LANE: &str = "SELECT region, queue FROM job WHERE id = ?1";
+const SELECT_LANE: &str = "SELECT region, queue FROM job WHERE id = +?1";
 
 pub(super) fn refold_jobs(
     tx: &Transaction<'_>,
@@ -61,15 +62,17 @@ pub(super) fn refold_jobs(
     let changes = in_savepoint(tx, rules.dry_run, || {
         let mut changes = Changes::default();
         let mut events_left = PIECE_EVENTS_MAX;
+        let mut shares = shares(rules);
         for job in &jobs {
             if events_left == 0 {
                 break;
             }
             let events = place_events(tx, ctx, rules, job.row, &mut changes)?;
             events_left = events_left.saturating_sub(events);
-            changes.jobs.extend(refold_job(tx, ctx, rules, job)?);
+            changes.jobs.extend(refold_job(tx, job, &mut shares)?);
             changes.next = Some(job.row);
         }
+        shares.write(tx, ctx)?;
         Ok(changes)
     })?;
     Ok(Ok(changes))
@@ -84,23 +87,58 @@ fn place_events(
     changes: &mut Changes,
 ) -> rusqlite::Result<u64> {
     let mut select = tx.prepare_cached(SELECT_PLACES)?;
-    let placed = select.query_map([job, READ_EVENTS_MAX], placed)?;
-    let placed: Vec<Placed> = placed.collect::<rusqlite::Result<_>>()?;
-    for event in &placed {
-        let (queue, rank) = event.queue_by(ctx, rules);
+    let found = select.query_map([job, READ_EVENTS_MAX], found)?;
+    let found: Vec<Found> = found.collect::<rusqlite::Result<_>>()?;
+    for event in &found {
+        let placed = event.placed();
+        let (queue, rank) = queue_by(&ctx.queues, rules, &placed);
         let rank = rank as i64;
-        if (queue, rank) == (event.queue.as_deref(), event.queue_rule) {
+        if (queue, rank) == (placed.queue, placed.queue_rule) {
             continue;
         }
         let mut update = tx.prepare_cached(MOVE_EVENT)?;
         update.execute(params![event.id, queue, rank])?;
         changes.events_moved += 1;
     }
-    Ok(placed.len() as u64)
+    Ok(found.len() as u64)
 }
 
 /// A job's event, as far as its queue depends on it.
-struct Placed {
+pub(super) struct Placed<'a> {
+    pub(super) event: &'a Event,
+    pub(super) queue: Option<&'a str>,
+    pub(super) queue_rule: i64,
+    pub(super) region: &'a str,
+    pub(super) topic: &'a str,
+    pub(super) source: SourceId,
+}
+
+/// Tells whether an event stands in the queue that today's rules name.
+pub(super) fn is_placed(queues: &[QueueRule], rules: &Rules, event: &Placed<'_>) -> bool {
+    let (queue, rank) = queue_by(queues, rules, event);
+    (queue, rank as i64) == (event.queue, event.queue_rule)
+}
+
+fn queue_by<'a>(
+    queues: &'a [QueueRule],
+    rules: &'a Rules,
+    event: &Placed<'a>,
+) -> (Option<&'a str>, Rank) {
+    let source_queue = match rules.source_queues.get(&event.source) {
+        Some(queue) => queue.as_str(),
+        None if event.queue_rule == Rank::Source as i64 => event.queue.unwrap_or_default(),
+        None => "",
+    };
+    let lane = Lane {
+        region: event.region,
+        topic: event.topic,
+        source_queue,
+    };
+    queue_of(event.event, queues, &lane)
+}
+
+/// The same as it was read.
+struct Found {
     id: RowId,
     event: Event,
     queue: Option<String>,
@@ -110,9 +148,9 @@ struct Placed {
     source: SourceId,
 }
 
-fn placed(row: &Row<'_>) -> rusqlite::Result<Placed> {
+fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
     let event: Event = read_json(row, "event")?;
-    Ok(Placed {
+    Ok(Found {
         id: row.get("id")?,
         event,
         queue: row.get("queue")?,
@@ -123,24 +161,16 @@ fn placed(row: &Row<'_>) -> rusqlite::Result<Placed> {
     })
 }
 
-impl Placed {
-    fn queue_by<'a>(&'a self, ctx: &'a Context, rules: &'a Rules) -> (Option<&'a str>, Rank) {
-        let source_queue = match rules.source_queues.get(&self.source) {
-            Some(queue) => queue.as_str(),
-            None if self.queue_rule == Rank::Source as i64 => {
-                self.queue.as_deref().unwrap_or_default()
-            }
-            None => "",
-        };
-        queue_of(
-            &self.event,
-            &ctx.queues,
-            &Lane {
-                region: &self.region,
-                topic: &self.topic,
-                source_queue,
-            },
-        )
+impl Found {
+    fn placed(&self) -> Placed<'_> {
+        Placed {
+            event: &self.event,
+            queue: self.queue.as_deref(),
+            queue_rule: self.queue_rule,
+            region: &self.region,
+            topic: &self.topic,
+            source: self.source,
+        }
     }
 }
 
@@ -158,14 +188,16 @@ pub(super) fn refold_runs(
     let changes = in_savepoint(tx, rules.dry_run, || {
         let mut changes = Changes::default();
         let mut events_left = PIECE_EVENTS_MAX;
+        let mut shares = shares(rules);
         for (run, events) in &runs {
             if events_left == 0 {
                 break;
             }
             events_left = events_left.saturating_sub(*events);
-            changes.runs.extend(refold_run(tx, ctx, rules, run)?);
+            changes.runs.extend(refold_run(tx, run, &mut shares)?);
             changes.next = Some(run.row);
         }
+        shares.write(tx, ctx)?;
         Ok(changes)
     })?;
     Ok(Ok(changes))
@@ -179,15 +211,14 @@ fn numbered(row: &Row<'_>) -> rusqlite::Result<Subject> {
     })
 }
 
-/// Folds a job from the events it has now; `None` if its row comes out the same.
+/// Folds a job from the events it has now; what it changes elsewhere goes to `shares`. `None` if its row comes out the same.
 pub(super) fn refold_job(
     tx: &Transaction<'_>,
-    ctx: &Context,
-    rules: &Rules,
     job: &Subject,
+    shares: &mut Shares,
 ) -> rusqlite::Result<Option<EntityChange>> {
     let before = lane(tx, job.row)?;
-    let fate = match jobs::refold_job(tx, ctx, job, shares(rules))? {
+    let fate = match jobs::refold_job(tx, job, shares)? {
         Change::Same => return Ok(None),
         Change::Added => Fate::Added,
         Change::Changed => Fate::Changed,
@@ -197,14 +228,14 @@ pub(super) fn refold_job(
     Ok(Some(EntityChange::of(job, fate, is_moved)))
 }
 
-/// Folds a run and its activities from the events it has now; `None` if all comes out the same.
+/// Folds a run and its activities from the events it has now; what they change elsewhere goes to
+/// `shares`. `None` if all comes out the same.
 pub(super) fn refold_run(
     tx: &Transaction<'_>,
-    ctx: &Context,
-    rules: &Rules,
     run: &Subject,
+    shares: &mut Shares,
 ) -> rusqlite::Result<Option<EntityChange>> {
-    let fate = match runs::refold_run(tx, ctx, run, shares(rules))? {
+    let fate = match runs::refold_run(tx, run, shares)? {
         Change::Same => return Ok(None),
         Change::Added => Fate::Added,
         Change::Changed => Fate::Changed,
@@ -213,12 +244,11 @@ pub(super) fn refold_run(
     Ok(Some(EntityChange::of(run, fate, false)))
 }
 
-/// A rebuild writes all words again, since it cannot see whether they are right.
 fn shares(rules: &Rules) -> Shares {
-    if rules.dry_run {
-        Shares::default()
-    } else {
+    if rules.rewrites_words {
         Shares::rewriting_words()
+    } else {
+        Shares::default()
     }
 }
 

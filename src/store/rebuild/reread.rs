@@ -15,6 +15,7 @@ use crate::notification::event::Event;
 use crate::notification::source::SourceId;
 use crate::store::append::why_unrecognized;
 use crate::store::arrivals::Hours;
+use crate::store::batch::Shares;
 use crate::store::errors::WriteError;
 use crate::store::event_rows::{EventRow, Filing, Lane};
 use crate::store::inbox::Context;
@@ -27,13 +28,13 @@ use crate::store::values::{count, read_json, read_maybe_time, read_time};
 
 const SELECT_DELIVERY: &str = "
     SELECT source, owner, region, topic, published_at, received_at, unrecognized
-    FROM delivery WHERE id = ?1";
+    FROM delivery WHERE id = +?1";
 
 const UPDATE_DELIVERY: &str = "
     UPDATE delivery
     SET subscriber = ?2, subscription = ?3, tag = ?4, format = ?5, published_at = ?6,
       md5_mismatch = ?7, message_sha256 = ?8, unrecognized = ?9
-    WHERE id = ?1 AND (
+    WHERE id = +?1 AND (
         subscriber, subscription, tag, format, published_at, md5_mismatch, message_sha256,
         unrecognized
       ) IS NOT (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -42,22 +43,22 @@ const SELECT_EVENTS: &str = "
     SELECT id, position, kind, job, run, state, terminal, ordered_at, at, at_from, queue,
       queue_rule, event
     FROM event
-    WHERE delivery = ?1";
+    WHERE delivery = +?1";
 
-const DELETE_EVENT: &str = "DELETE FROM event WHERE id = ?1";
+const DELETE_EVENT: &str = "DELETE FROM event WHERE id = +?1";
 
 const SELECT_EVENTS_WITHOUT_ROW: &str = "
     SELECT id, job, run, event FROM event
-    WHERE delivery = ?1 AND (
+    WHERE delivery = +?1 AND (
       (job IS NOT NULL AND NOT EXISTS (SELECT 1 FROM job WHERE job.id = event.job))
       OR (run IS NOT NULL AND NOT EXISTS (SELECT 1 FROM run WHERE run.id = event.run))
     )";
 
-const RENUMBER: &str = "UPDATE event SET job = ?2, run = ?3 WHERE id = ?1";
+const RENUMBER: &str = "UPDATE event SET job = ?2, run = ?3 WHERE id = +?1";
 
-const SELECT_JOB: &str = "SELECT owner, job FROM job WHERE id = ?1";
+const SELECT_JOB: &str = "SELECT owner, job FROM job WHERE id = +?1";
 
-const SELECT_RUN: &str = "SELECT owner, run FROM run WHERE id = ?1";
+const SELECT_RUN: &str = "SELECT owner, run FROM run WHERE id = +?1";
 
 /// A delivery's row, as far as its events depend on it.
 struct Stored {
@@ -74,10 +75,10 @@ struct Stored {
 type StoredEvents = BTreeMap<i64, (RowId, EventRow)>;
 
 const COUNT_EVENTS_OF_JOB: &str = "
-    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE job = ?1 LIMIT ?2)";
+    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE job = +?1 LIMIT +?2)";
 
 const COUNT_EVENTS_OF_RUN: &str = "
-    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE run = ?1 LIMIT ?2)";
+    SELECT COUNT(*) FROM (SELECT 1 FROM event WHERE run = +?1 LIMIT +?2)";
 
 /// The jobs and runs whose events differ.
 #[derive(Default)]
@@ -215,14 +216,16 @@ pub(super) fn reread(
         }
         arrivals.write(tx)?;
         let (runs, jobs) = touched.subjects(tx)?;
+        let mut shares = Shares::default();
         for run in &runs {
-            let change = refold::refold_run(tx, ctx, rules, run)?;
+            let change = refold::refold_run(tx, run, &mut shares)?;
             changes.runs.extend(change);
         }
         for job in &jobs {
-            let change = refold::refold_job(tx, ctx, rules, job)?;
+            let change = refold::refold_job(tx, job, &mut shares)?;
             changes.jobs.extend(change);
         }
+        shares.write(tx, ctx)?;
         Ok(changes)
     })?;
     Ok(Ok(changes))
@@ -336,7 +339,7 @@ fn replace_events(
         match old.remove(&position) {
             Some((_, before)) if says_the_same(&before, &row) => continue,
             Some((id, before)) => {
-                row.replace(tx, id)?;
+                row.replace(tx, id, &before)?;
                 touched.add(before.about);
                 changes.events_changed += 1;
             }
@@ -355,7 +358,7 @@ fn replace_events(
     Ok(())
 }
 
-fn says_the_same(before: &EventRow, now: &EventRow) -> bool {
+pub(super) fn says_the_same(before: &EventRow, now: &EventRow) -> bool {
     let in_its_queue = EventRow {
         queue: before.queue.clone(),
         queue_rule: before.queue_rule,

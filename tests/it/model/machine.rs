@@ -10,7 +10,7 @@ use std::time::Duration;
 use mpsink::clock::{Clock, Timestamp};
 use mpsink::ingest::decide::DecideError;
 use mpsink::ingest::prune::{PruneOrder, PruneReport};
-use mpsink::ingest::rebuild::RebuildReport;
+use mpsink::ingest::rebuild::report::RebuildReport;
 use mpsink::ingest::{Ingest, Outcome};
 use mpsink::metrics::Metrics;
 use mpsink::notification::reason::HoldReason;

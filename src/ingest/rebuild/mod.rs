@@ -1,9 +1,17 @@
 //! `mpsink rebuild`: what was kept is read again, and everything is folded again.
 //!
 //! After a better parser, messages that were not understood become jobs; after a change of
-//! `[[queue]]`, history moves. It goes piece by piece through the same writer as the pushes, one
-//! piece in its inbox at a time, so pushes go on and wait for one piece at most. It may be left at
-//! any piece and begun again: each piece leaves rows that are what their events say.
+//! `[[queue]]`, history moves. Nearly all rows are what they are to be, which reading alone shows: a
+//! walk looks at one stretch of rows after the other, and only where something is wrong in a stretch
+//! the writer has to do with it. So what changes nothing writes nothing.
+//!
+//! What is wrong goes piece by piece through the same writer as the pushes, one piece in its inbox at
+//! a time, so pushes go on and wait for one piece at most. It may be left at any piece and begun
+//! again: each piece leaves rows that are what their events say.
+//!
+//! Where no server runs, several stretches are looked at side by side (`looks.rs`); beside a server it
+//! is one, which rests while pushes wait (`rests.rs`). All readings are short but the last, which compares
+//! the roll-ups (`Store::find_wrong_sums`), so that the log can be emptied meanwhile.
 //!
 //! Deliveries that come in while it goes on are read by the same parser anyway, so both walks end at
 //! what was there when they began.
@@ -12,7 +20,6 @@
 //! so this may vouch for it. A rebuild with the same program and configuration as before changes
 //! nothing.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +32,21 @@ use tokio::time::{Instant, sleep};
 
 use crate::envelope;
 use crate::ingest::Ingest;
+use crate::ingest::rebuild::looks::{Looks, parts};
+use crate::ingest::rebuild::report::{RebuildReport, Tallies};
+use crate::ingest::rests::Rests;
 use crate::mps;
 use crate::notification::Admitted;
 use crate::notification::source::Source;
 use crate::store::Store;
 use crate::store::errors::{ReadError, WriteError};
-use crate::store::rebuild::{Changes, EntityChange, Extent, Fate, Fresh, KeptPush, Reread, Rules};
+use crate::store::rebuild::entries::Entries;
+use crate::store::rebuild::{Extent, Fresh, KeptPush, Look, Reread, Rules, Stretch};
 use crate::store::records::RowId;
+
+pub mod report;
+
+mod looks;
 
 /// How long a piece waits before it asks a full inbox or busy readers again: some commits' time.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -40,14 +55,25 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// rebuild can be begun again.
 const TRIES_MAX: u32 = 600;
 
-/// The most jobs that are remembered, so that one whose messages lie in several pieces is counted
-/// once: about 32 MB. Beyond it such a job may be counted once a piece.
-const REMEMBERED_MAX: usize = 1_000_000;
+/// Stretches that are looked at side by side where no server runs. On two processors a third gave a
+/// quarter more: they are taken in their order, and two alone wait for each other.
+const LOOKS_ALONE: usize = 3;
+
+/// The same beside a server: pushes want the other processors, and pages the other readers.
+const LOOKS_BESIDE_SERVER: usize = 1;
+
+/// Rows that are looked at in one snapshot: some ten milliseconds of reading.
+const LOOK_DELIVERIES: RowId = 400;
+const LOOK_RUNS: RowId = 100;
+const LOOK_JOBS: RowId = 500;
 
 /// A rebuild that may begin: there is no other one.
 pub struct Rebuild {
     store: Store,
     sources: Vec<Source>,
+    /// How many stretches are looked at side by side.
+    looks_at_once: usize,
+    rests: Rests,
     /// Given back when this is dropped.
     _turn: Option<OwnedMutexGuard<()>>,
 }
@@ -73,40 +99,6 @@ pub enum Step {
     Jobs,
 }
 
-/// What differs from before; of a dry run, what would differ.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RebuildReport {
-    pub dry_run: bool,
-    /// Deliveries whose message was read again.
-    pub reread: u64,
-    /// Deliveries whose message is not kept any more; their events stay.
-    pub emptied: u64,
-    /// Deliveries whose row says something else about envelope or message.
-    pub deliveries_changed: u64,
-    /// Messages that were not understood before and are now.
-    pub recognized: u64,
-    /// Messages that were understood before and are not any more.
-    pub unrecognized: u64,
-    pub events: Difference,
-    /// Events of jobs that belong to another queue, or to the same by another rule.
-    pub events_moved: u64,
-    /// Runs, by themselves or by their activities.
-    pub runs: Difference,
-    pub jobs: Difference,
-    /// Jobs, among the changed ones, that belong to another queue.
-    pub jobs_moved: u64,
-    /// Roll-ups, each of a minute or hour of a lane, that were not the sums of their rows.
-    pub sums_corrected: u64,
-    pub duration_ms: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
-    pub added: u64,
-    pub changed: u64,
-    pub removed: u64,
-}
-
 /// Why a rebuild did not come to its end. What it did until then stays, and does no harm.
 #[derive(Debug, Error)]
 pub enum RebuildError {
@@ -120,71 +112,6 @@ pub enum RebuildError {
     Write(#[from] WriteError),
 }
 
-impl RebuildReport {
-    /// Logs each number under its name.
-    pub fn log(&self) {
-        tracing::info!(
-            what = "rebuild",
-            dry_run = self.dry_run,
-            reread = self.reread,
-            emptied = self.emptied,
-            deliveries_changed = self.deliveries_changed,
-            recognized = self.recognized,
-            unrecognized = self.unrecognized,
-            events_added = self.events.added,
-            events_changed = self.events.changed,
-            events_removed = self.events.removed,
-            events_moved = self.events_moved,
-            runs_added = self.runs.added,
-            runs_changed = self.runs.changed,
-            runs_removed = self.runs.removed,
-            jobs_added = self.jobs.added,
-            jobs_changed = self.jobs.changed,
-            jobs_removed = self.jobs.removed,
-            jobs_moved = self.jobs_moved,
-            sums_corrected = self.sums_corrected,
-            duration_ms = self.duration_ms,
-            "everything has been read and folded again"
-        );
-    }
-
-    pub fn changes_nothing(&self) -> bool {
-        let counts = [
-            self.deliveries_changed,
-            self.events_moved,
-            self.sums_corrected,
-            self.events.total(),
-            self.runs.total(),
-            self.jobs.total(),
-        ];
-        counts.iter().all(|count| *count == 0)
-    }
-
-    fn add(&mut self, changes: &Changes) {
-        self.deliveries_changed += changes.deliveries_changed;
-        self.recognized += changes.recognized;
-        self.unrecognized += changes.unrecognized;
-        self.events.added += changes.events_added;
-        self.events.changed += changes.events_changed;
-        self.events.removed += changes.events_removed;
-        self.events_moved += changes.events_moved;
-    }
-}
-
-impl Difference {
-    fn total(self) -> u64 {
-        self.added + self.changed + self.removed
-    }
-
-    fn count(&mut self, fate: Fate) {
-        match fate {
-            Fate::Added => self.added += 1,
-            Fate::Changed => self.changed += 1,
-            Fate::Removed => self.removed += 1,
-        }
-    }
-}
-
 impl Ingest {
     /// Takes the turn of the one rebuild that there may be at a time.
     pub fn begin_rebuild(&self) -> Result<Rebuild, RebuildError> {
@@ -192,6 +119,8 @@ impl Ingest {
         Ok(Rebuild {
             store: self.store.clone(),
             sources: self.doors.sources(),
+            looks_at_once: LOOKS_BESIDE_SERVER,
+            rests: self.rests.clone(),
             _turn: Some(turn.map_err(|_| RebuildError::UnderWay)?),
         })
     }
@@ -203,6 +132,8 @@ impl Rebuild {
         Rebuild {
             store,
             sources,
+            looks_at_once: LOOKS_ALONE,
+            rests: Rests::default(),
             _turn: None,
         }
     }
@@ -242,40 +173,42 @@ impl Rebuild {
         tallies: &mut Tallies,
         progress: &mut impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<(), RebuildError> {
-        let mut done = 0;
-        loop {
-            let read = move |store: &Store| {
-                let pushes = store.page_kept_pushes(done, extent.delivery)?;
-                Ok(pushes.into_iter().map(read_again).collect::<Vec<_>>())
-            };
-            let piece = Arc::new(read_patiently(&self.store, read).await?);
-            if piece.is_empty() {
-                return Ok(());
-            }
-            let changes = patiently(async || {
-                let (piece, rules) = (Arc::clone(&piece), rules.clone());
-                self.store.reread(piece, rules).await
-            });
-            let changes = changes.await?;
-            let Some(last) = changes.next else {
-                return Ok(());
-            };
-            done = last;
-            for reread in piece.iter().filter(|reread| reread.delivery <= last) {
-                match reread.fresh {
-                    Some(_) => report.reread += 1,
-                    None => report.emptied += 1,
+        let all = Stretch {
+            after: 0,
+            last: extent.delivery,
+        };
+        let read = |push: KeptPush| read_again(push).fresh;
+        let mut looks = self.looks(all, LOOK_DELIVERIES, move |store: &Store, stretch| {
+            store.look_at_deliveries(stretch, read)
+        });
+        while let Some((stretch, look)) = looks.next().await? {
+            report.reread += look.kept;
+            report.emptied += look.emptied;
+            let mut wrong = look.wrong;
+            while let Some(Stretch { after, last }) = wrong {
+                let read = move |store: &Store| {
+                    let pushes = store.page_kept_pushes(after, last)?;
+                    Ok(pushes.into_iter().map(read_again).collect::<Vec<_>>())
+                };
+                let piece = Arc::new(read_patiently(&self.store, read).await?);
+                let changes = patiently(async || {
+                    let (piece, rules) = (Arc::clone(&piece), rules.clone());
+                    self.store.reread(piece, rules).await
+                });
+                let changes = changes.await?;
+                report.add(&changes);
+                for change in changes.runs {
+                    tallies.runs.remember(change);
                 }
+                for change in changes.jobs {
+                    tallies.jobs.remember(change);
+                }
+                wrong = changes.next.map(|after| Stretch { after, last });
+                tell_of(progress, Step::Messages, changes.next, extent.delivery)?;
             }
-            report.add(&changes);
-            for change in changes.runs {
-                tallies.runs.remember(change);
-            }
-            for change in changes.jobs {
-                tallies.jobs.remember(change);
-            }
-            tell(progress, Step::Messages, done, extent.delivery)?;
+            tell(progress, Step::Messages, stretch.last, extent.delivery)?;
         }
+        Ok(())
     }
 
     async fn fold_runs(
@@ -285,22 +218,30 @@ impl Rebuild {
         tallies: &mut Tallies,
         progress: &mut impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<(), RebuildError> {
-        let mut done = 0;
-        loop {
-            let changes = patiently(async || {
-                let rules = rules.clone();
-                self.store.refold_runs(done, extent.run, rules).await
+        for part in parts(extent.run) {
+            let read = move |store: &Store| store.read_entries_of_runs(part);
+            let entries = self.entries(rules, read).await?;
+            let mut looks = self.looks(part, LOOK_RUNS, move |store: &Store, stretch| {
+                store.look_at_runs(stretch, entries.as_deref())
             });
-            let changes = changes.await?;
-            for change in changes.runs {
-                tallies.runs.count(change);
+            while let Some((stretch, look)) = looks.next().await? {
+                let mut wrong = look.wrong;
+                while let Some(Stretch { after, last }) = wrong {
+                    let changes = patiently(async || {
+                        let rules = rules.rewriting_words(look.has_wrong_words);
+                        self.store.refold_runs(after, last, rules).await
+                    });
+                    let changes = changes.await?;
+                    for change in changes.runs {
+                        tallies.runs.count(change);
+                    }
+                    wrong = changes.next.map(|after| Stretch { after, last });
+                    tell_of(progress, Step::Runs, changes.next, extent.run)?;
+                }
+                tell(progress, Step::Runs, stretch.last, extent.run)?;
             }
-            let Some(next) = changes.next else {
-                return Ok(());
-            };
-            done = next;
-            tell(progress, Step::Runs, done, extent.run)?;
         }
+        Ok(())
     }
 
     async fn fold_jobs(
@@ -311,23 +252,53 @@ impl Rebuild {
         tallies: &mut Tallies,
         progress: &mut impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<(), RebuildError> {
-        let mut done = 0;
-        loop {
-            let changes = patiently(async || {
-                let rules = rules.clone();
-                self.store.refold_jobs(done, extent.job, rules).await
+        for part in parts(extent.job) {
+            let read = move |store: &Store| store.read_entries_of_jobs(part);
+            let entries = self.entries(rules, read).await?;
+            let known = rules.clone();
+            let mut looks = self.looks(part, LOOK_JOBS, move |store: &Store, stretch| {
+                store.look_at_jobs(stretch, &known, entries.as_deref())
             });
-            let changes = changes.await?;
-            report.add(&changes);
-            for change in changes.jobs {
-                tallies.jobs.count(change);
+            while let Some((stretch, look)) = looks.next().await? {
+                let mut wrong = look.wrong;
+                while let Some(Stretch { after, last }) = wrong {
+                    let changes = patiently(async || {
+                        let rules = rules.rewriting_words(look.has_wrong_words);
+                        self.store.refold_jobs(after, last, rules).await
+                    });
+                    let changes = changes.await?;
+                    report.add(&changes);
+                    for change in changes.jobs {
+                        tallies.jobs.count(change);
+                    }
+                    wrong = changes.next.map(|after| Stretch { after, last });
+                    tell_of(progress, Step::Jobs, changes.next, extent.job)?;
+                }
+                tell(progress, Step::Jobs, stretch.last, extent.job)?;
             }
-            let Some(next) = changes.next else {
-                return Ok(());
-            };
-            done = next;
-            tell(progress, Step::Jobs, done, extent.job)?;
         }
+        Ok(())
+    }
+
+    /// Reads what rows are found by, but for a dry run.
+    async fn entries(
+        &self,
+        rules: &Rules,
+        read: impl Fn(&Store) -> Result<Entries, ReadError> + Clone + Send + 'static,
+    ) -> Result<Option<Arc<Entries>>, ReadError> {
+        if rules.dry_run {
+            return Ok(None);
+        }
+        let entries = read_patiently(&self.store, read).await?;
+        Ok(Some(Arc::new(entries)))
+    }
+
+    fn looks<L>(&self, all: Stretch, rows: RowId, look: L) -> Looks<L>
+    where
+        L: Fn(&Store, Stretch) -> Result<Look, ReadError> + Clone + Send + 'static,
+    {
+        let (store, rests) = (self.store.clone(), self.rests.clone());
+        Looks::new(store, all, rows, self.looks_at_once, rests, look)
     }
 
     /// Sets right the roll-ups that are not the sums of their rows; returns how many were not.
@@ -385,6 +356,16 @@ fn tell(
     }
 }
 
+/// Tells how far a piece got that the writer did; nothing if there was nothing left of it.
+fn tell_of(
+    progress: &mut impl FnMut(&Progress) -> ControlFlow<()>,
+    step: Step,
+    done: Option<RowId>,
+    last: RowId,
+) -> Result<(), RebuildError> {
+    done.map_or(Ok(()), |done| tell(progress, step, done, last))
+}
+
 /// Reads a stored push as if it had just been let in.
 fn read_again(push: KeptPush) -> Reread {
     let fresh = push.delivery.map(|delivery| {
@@ -400,76 +381,6 @@ fn read_again(push: KeptPush) -> Reread {
     Reread {
         delivery: push.id,
         fresh,
-    }
-}
-
-/// What became of all of them.
-#[derive(Default)]
-struct Tallies {
-    runs: Tally,
-    jobs: Tally,
-}
-
-/// Counts what became of each run or each job, over all pieces.
-#[derive(Default)]
-struct Tally {
-    /// What the first walk changed: the second may come to the same jobs.
-    remembered: HashMap<u64, Remembered>,
-    others: Difference,
-    others_moved: u64,
-}
-
-struct Remembered {
-    fate: Option<Fate>,
-    is_moved: bool,
-}
-
-impl Tally {
-    /// Counts a change to a job that may come again.
-    fn remember(&mut self, change: EntityChange) {
-        let is_full = self.remembered.len() >= REMEMBERED_MAX;
-        if !is_full && !self.remembered.contains_key(&change.entity) {
-            let first = Remembered {
-                fate: Some(change.fate),
-                is_moved: change.is_moved,
-            };
-            self.remembered.insert(change.entity, first);
-        } else {
-            self.count(change);
-        }
-    }
-
-    /// Counts a change to a job that does not come again in this walk.
-    fn count(&mut self, change: EntityChange) {
-        if let Some(known) = self.remembered.get_mut(&change.entity) {
-            known.fate = both(known.fate, change.fate);
-            known.is_moved |= change.is_moved;
-        } else {
-            self.others.count(change.fate);
-            self.others_moved += u64::from(change.is_moved);
-        }
-    }
-
-    fn sums(&self) -> (Difference, u64) {
-        let (mut difference, mut moved) = (self.others, self.others_moved);
-        for known in self.remembered.values() {
-            if let Some(fate) = known.fate {
-                difference.count(fate);
-                moved += u64::from(known.is_moved && fate == Fate::Changed);
-            }
-        }
-        (difference, moved)
-    }
-}
-
-/// What two changes after each other are together; `None` if nothing.
-fn both(first: Option<Fate>, second: Fate) -> Option<Fate> {
-    match (first, second) {
-        (None, fate) => Some(fate),
-        (Some(Fate::Added), Fate::Added | Fate::Changed) => Some(Fate::Added),
-        (Some(Fate::Added), Fate::Removed) => None,
-        (Some(_), Fate::Removed) => Some(Fate::Removed),
-        (Some(Fate::Changed | Fate::Removed), Fate::Added | Fate::Changed) => Some(Fate::Changed),
     }
 }
 
@@ -490,6 +401,8 @@ mod tests {
     use crate::store::options::{Purpose, QueueRule, SourceRule, StoreOptions};
     use crate::store::records::{JobRecord, Page};
     use crate::store::{Arrival, OwnerRule};
+
+    use crate::ingest::rebuild::report::Difference;
 
     use super::*;
 
@@ -844,34 +757,5 @@ mod tests {
         ));
         drop(first);
         assert!(ingest.begin_rebuild().is_ok());
-    }
-
-    #[test]
-    fn a_job_of_several_pieces_is_counted_once() {
-        let change = |fate, is_moved| EntityChange {
-            entity: 7,
-            fate,
-            is_moved,
-        };
-        let cases = [
-            (Fate::Added, Fate::Changed, (1, 0, 0)),
-            (Fate::Added, Fate::Removed, (0, 0, 0)),
-            (Fate::Changed, Fate::Changed, (0, 1, 0)),
-            (Fate::Changed, Fate::Removed, (0, 0, 1)),
-            (Fate::Removed, Fate::Added, (0, 1, 0)),
-        ];
-        for (first, second, (added, changed, removed)) in cases {
-            let mut tally = Tally::default();
-            tally.remember(change(first, false));
-            tally.count(change(second, true));
-            let (difference, moved) = tally.sums();
-            let expected = Difference {
-                added,
-                changed,
-                removed,
-            };
-            assert_eq!(difference, expected, "{first:?} {second:?}");
-            assert_eq!(moved, changed, "{first:?} {second:?}");
-        }
     }
 }
