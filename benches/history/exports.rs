@@ -2,7 +2,7 @@
 //!
 //! It is given the columns as they stand in the table: no time has to be written as text, no name of a
 //! workflow to be looked up, nothing nested taken apart. What this leaves out is done by the download
-//! alone.
+//! alone. A run's activities, most of what a download of runs is, are a column of JSON there too.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -29,7 +29,14 @@ const LISTS: [(&str, &str, &str); 5] = [
         "run",
         "run, owner, region, workflow, workflow_name, media_id, input, user_data, outcome,
          nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
-         events, deliveries, conflict, last_event_at, extra",
+         events, deliveries, conflict, last_event_at, extra,
+         (SELECT json_group_array(json_object('run', run, 'owner', owner, 'region', region,
+            'workflow', json_object('id', workflow, 'name', workflow_name), 'name', name,
+            'type', type, 'job', job, 'template_id', template_id, 'state', state,
+            'raw_state', raw_state, 'code', code, 'group', error_group, 'message', message,
+            'started_at', started_at, 'finished_at', finished_at, 'duration_ms', duration_ms,
+            'conflict', conflict, 'last_event_at', last_event_at, 'extra', json(extra)))
+          FROM activity WHERE of_run = run.id) AS activities",
     ),
     (
         "activities",

@@ -12,7 +12,6 @@ use std::fmt::Write;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::notification::event::JobState;
@@ -70,7 +69,7 @@ impl CloudEvent<'_> {
 
 fn kind_of(event: &EventRecord) -> &'static str {
     let has_ended = event.state.is_some_and(JobState::is_terminal);
-    match (event.kind.as_str(), field(event, "part")) {
+    match (event.kind.as_str(), field(event, "part").as_str()) {
         ("job", _) if has_ended => "mpsink.job.finished",
         ("job", _) => "mpsink.job.changed",
         ("run", "start") => "mpsink.run.started",
@@ -122,14 +121,13 @@ fn id_of(event: &EventRecord, kind: &str) -> String {
 }
 
 /// Returns a text that stands in the event itself; empty if it does not.
-fn field<'a>(event: &'a EventRecord, name: &str) -> &'a str {
-    let found = event.event.get(name).and_then(Value::as_str);
-    found.unwrap_or_default()
+fn field(event: &EventRecord, name: &str) -> String {
+    event.event.text(name).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::clock::Timestamp;
@@ -147,13 +145,13 @@ mod tests {
             at: Timestamp(1_714_982_400_000),
             at_from: TimeSource::Message,
             received_at: Timestamp(1_714_982_400_500),
-            event: json!({}),
+            event: json!({}).into(),
         }
     }
 
     fn with(event: EventRecord, fields: Value) -> EventRecord {
         EventRecord {
-            event: fields,
+            event: fields.into(),
             ..event
         }
     }

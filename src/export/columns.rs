@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::notification::Format;
 use crate::notification::event::JobState;
 use crate::notification::reason::{HoldReason, RefusalReason};
+use crate::store::event_text::EventText;
 use crate::store::records::{ActivityRecord, RunOutcome, TimeSource};
 
 /// A column of the table of `T`s.
@@ -161,11 +162,9 @@ impl Cell for Timestamp {
     }
 }
 
-impl Cell for Value {
+impl Cell for EventText {
     fn put(&self, cell: &mut String) {
-        if !self.is_null() {
-            let _ = write!(cell, "{self}");
-        }
+        cell.push_str(self.as_str());
     }
 }
 

@@ -293,7 +293,7 @@ pub(super) fn event() -> impl Strategy<Value = EventRecord> {
                 at,
                 at_from: TimeSource::Envelope,
                 received_at: at,
-                event: Value::Object(event),
+                event: Value::Object(event).into(),
             },
         )
 }

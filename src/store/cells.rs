@@ -17,6 +17,7 @@ use rusqlite::{Error, Row};
 use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
+use crate::store::event_text::{EventText, Members};
 use crate::store::values::{parse_json, unreadable};
 
 /// What was asked of a row, in this order, and the columns that it was. Only for rows of one statement.
@@ -91,6 +92,16 @@ impl<'a, 'stmt> Cells<'a, 'stmt> {
 
     pub(super) fn json<T: DeserializeOwned>(&self, name: &'static str) -> rusqlite::Result<T> {
         parse_json(self.get_ref(name)?.as_str()?)
+    }
+
+    /// Reads an event's text, with what `of` finds in it.
+    pub(super) fn event<T>(
+        &self,
+        name: &'static str,
+        of: impl Fn(&Members<'_>) -> T,
+    ) -> rusqlite::Result<(EventText, T)> {
+        let text = self.get_ref(name)?.as_str()?;
+        EventText::parse(text, of).map_err(|error| unreadable(error.into()))
     }
 
     pub(super) fn maybe_json<T: DeserializeOwned>(

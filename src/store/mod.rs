@@ -62,6 +62,7 @@ pub mod completeness_records;
 pub mod copy;
 pub mod disk;
 pub mod errors;
+pub mod event_text;
 pub mod file_system;
 pub mod filters;
 pub mod foresee;

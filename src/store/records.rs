@@ -13,6 +13,7 @@ use crate::notification::capture::Capture;
 use crate::notification::event::{JobState, MediaObject};
 use crate::notification::reason::{HoldReason, RefusalReason};
 use crate::notification::source::SourceId;
+use crate::store::event_text::EventText;
 
 /// The store's number of a row; grows with every new row of its kind.
 pub type RowId = i64;
@@ -285,7 +286,7 @@ pub struct EventRecord {
     pub at_from: TimeSource,
     pub received_at: Timestamp,
     /// The event itself, with every field it was given.
-    pub event: Value,
+    pub event: EventText,
 }
 
 /// Where an event's time came from.

@@ -2,10 +2,10 @@
 //! they are folded in.
 
 use rusqlite::{Transaction, params};
-use serde_json::Value;
 
 use crate::notification::event::JobState;
 use crate::store::cells::{self, Cells};
+use crate::store::event_text::Members;
 use crate::store::filters::EventFilter;
 use crate::store::lane_records::Counted;
 use crate::store::readers::listing;
@@ -145,17 +145,15 @@ fn of_entity(
 }
 
 fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<EventRecord> {
-    let event: Value = cells.json("event")?;
     let kind: String = cells.get("kind")?;
-    let named = |key| Some(event.get(key)?.as_str()?.to_owned());
+    let id = if kind == "job" { "job_id" } else { "run_id" };
+    let subject = |event: &Members<'_>| event.text(id).map(str::to_owned);
+    let (event, subject) = cells.event("event", subject)?;
     Ok(EventRecord {
         id: cells.get("id")?,
         delivery: cells.get("delivery")?,
         owner: cells.get("owner")?,
-        subject: match kind.as_str() {
-            "job" => named("job_id"),
-            _ => named("run_id"),
-        },
+        subject,
         kind,
         state: cells
             .get::<Option<String>>("state")?

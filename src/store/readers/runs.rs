@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::clock::Timestamp;
-use crate::store::cells::{self, Cells};
+use crate::store::cells::{self, Cells, Order};
 use crate::store::filters::RunFilter;
 use crate::store::lane_records::Counted;
 use crate::store::lanes::{Ages, Workflows};
@@ -60,8 +60,8 @@ const SELECT_ACTIVITIES: &str = "
     SELECT id, run, owner, name, type, region, workflow, workflow_name, job, template_id, state,
       raw_state, code, error_group, message, started_at, finished_at, duration_ms, conflict,
       last_event_at, extra
-    FROM activity WHERE of_run = (SELECT id FROM run WHERE run = ?1 AND owner = ?2)
-    LIMIT ?3";
+    FROM activity WHERE of_run = ?1
+    LIMIT ?2";
 
 const SELECT_NAME: &str = "SELECT name FROM workflow WHERE owner = ?1 AND region = ?2 AND id = ?3";
 
@@ -78,6 +78,8 @@ pub(super) struct Reading<'a> {
     ages: Ages,
     /// By owner, region and id, as far as they were looked up.
     names: HashMap<(String, String, String), Option<String>>,
+    /// Of the cells of activities.
+    order: Order,
 }
 
 impl Reading<'_> {
@@ -87,6 +89,7 @@ impl Reading<'_> {
             workflows,
             ages: workflows.ages(),
             names: HashMap::new(),
+            order: Order::default(),
         }
     }
 
@@ -120,25 +123,26 @@ impl Reading<'_> {
     }
 
     /// Adds to a run's row what does not stand in it.
-    fn complete(&mut self, run: &mut RunRecord) -> rusqlite::Result<()> {
+    fn complete(&mut self, row: &mut Numbered) -> rusqlite::Result<()> {
+        let Numbered { id, run } = row;
         let began_at = run.created_at.unwrap_or(run.last_event_at);
         let is_stale = self.ages.is_stale(run.workflow.id.as_deref(), began_at);
         if run.outcome == RunOutcome::Running && is_stale {
             run.outcome = RunOutcome::Stale;
         }
         self.rename(&run.owner, &run.region, &mut run.workflow)?;
-        run.activities = self.activities(&run.owner, &run.id)?;
+        run.activities = self.activities(*id)?;
         Ok(())
     }
 
-    fn activities(&mut self, owner: &str, run: &str) -> rusqlite::Result<Vec<ActivityRecord>> {
+    fn activities(&mut self, run: RowId) -> rusqlite::Result<Vec<ActivityRecord>> {
         let mut select = self.tx.prepare_cached(SELECT_ACTIVITIES)?;
-        let rows = select.query_map(params![run, owner, ACTIVITIES_OF_RUN_MAX], |row| {
-            cells::read(row, activity_record)
+        let rows = select.query_map([run, ACTIVITIES_OF_RUN_MAX], |row| {
+            activity_record(&Cells::of(row, &self.order))
         })?;
         let mut activities: Vec<ActivityRecord> = rows.collect::<rusqlite::Result<_>>()?;
         for activity in &mut activities {
-            self.rename(owner, &activity.region, &mut activity.workflow)?;
+            self.rename(&activity.owner, &activity.region, &mut activity.workflow)?;
         }
         activities.sort_by(|a, b| fold_run::order(a).cmp(&fold_run::order(b)));
         Ok(activities)
@@ -196,7 +200,7 @@ pub(super) fn page(
     let mut activities = 0;
     let mut whole = 0;
     for row in rows.rows.iter_mut().take(rows_shown(page)) {
-        reading.complete(&mut row.run)?;
+        reading.complete(row)?;
         activities += row.run.activities.len();
         if activities > ACTIVITIES_OF_PAGE_MAX && whole > 0 {
             break;
@@ -237,7 +241,7 @@ pub(super) fn scan(
             scanned.reached = row.id - 1;
             break;
         }
-        reading.complete(&mut row.run)?;
+        reading.complete(&mut row)?;
         activities += row.run.activities.len();
         scanned.items.push(row.run);
     }
@@ -263,12 +267,13 @@ pub(super) fn find(
     let mut reading = Reading::new(tx, workflows);
     let mut select = tx.prepare_cached(SELECT_OF_ID)?;
     let runs = select.query_map(params![id, OWNERS_OF_ID_MAX], |row| {
-        cells::read(row, record)
+        cells::read(row, numbered)
     })?;
     let mut details = Vec::new();
     for run in runs {
-        let mut run = run?;
-        reading.complete(&mut run)?;
+        let mut row = run?;
+        reading.complete(&mut row)?;
+        let run = row.run;
         let events = events::of_run(tx, &run.owner, &run.id)?;
         let deliveries = deliveries::of_events(tx, &events)?;
         details.push(RunDetail {

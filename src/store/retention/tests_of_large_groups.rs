@@ -77,8 +77,9 @@ fn seen(test: &TestStore, run: &str) -> [usize; 5] {
     let page = Page::first(1_000);
     let events = test.store.page_events(&EventFilter::default(), page);
     let events = events.unwrap().items;
-    let run_id = serde_json::json!(run);
-    let told = events.iter().filter(|it| it.event["run_id"] == run_id);
+    let told = events
+        .iter()
+        .filter(|it| it.subject.as_deref() == Some(run));
     let deliveries = test.store.page_deliveries(&DeliveryFilter::default(), page);
     let deliveries = deliveries.unwrap().items;
     let brought = deliveries

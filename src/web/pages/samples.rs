@@ -190,16 +190,16 @@ pub(crate) fn event_of_job() -> EventRecord {
         at: AT,
         at_from: TimeSource::Arrival,
         received_at: AT,
-        event: json!({ "kind": NASTY, "job_type": NASTY }),
+        event: json!({ "kind": NASTY, "job_type": NASTY }).into(),
     }
 }
 
 /// One event of each kind.
 pub(crate) fn events() -> Vec<EventRecord> {
-    let of = |kind: &str, subject, event| EventRecord {
+    let of = |kind: &str, subject, event: Value| EventRecord {
         kind: kind.to_owned(),
         subject,
-        event,
+        event: event.into(),
         ..event_of_job()
     };
     let activity = json!({ "name": NASTY, "activity_type": NASTY });

@@ -238,7 +238,8 @@ fn huge_run() -> (RunDetail, Vec<MessageView>) {
     detail.events = vec![
         EventRecord {
             subject: Some(id.to_owned()),
-            event: serde_json::json!({ "name": "transcode to HD", "activity_type": "Transcode" }),
+            event: serde_json::json!({ "name": "transcode to HD", "activity_type": "Transcode" })
+                .into(),
             ..samples::event_of_job()
         };
         1_000

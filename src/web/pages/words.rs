@@ -76,21 +76,21 @@ pub fn workflow_text(workflow: &WorkflowName) -> Option<&str> {
 /// Returns what else there is to say of an event in a list: which activity it is of, or why it was
 /// not understood. Read leniently, since an older version of this program may have stored it.
 pub fn event_text(event: &EventRecord) -> Option<String> {
-    let text = |name: &str| event.event.get(name)?.as_str().filter(|it| !it.is_empty());
+    let text = |name: &str| event.event.text(name).filter(|it| !it.is_empty());
     let texts: &[&str] = match event.kind.as_str() {
         "job" => &["job_type"],
         "run" => &["part"],
         "activity" => &["name", "activity_type"],
         _ => &["reason"],
     };
-    let texts: Vec<&str> = texts.iter().filter_map(|name| text(name)).collect();
+    let texts: Vec<String> = texts.iter().filter_map(|name| text(name)).collect();
     let texts = texts
-        .into_iter()
-        .map(|text| match (event.kind.as_str(), text) {
+        .iter()
+        .map(|text| match (event.kind.as_str(), text.as_str()) {
             // What MPS calls them, in every language.
             ("run", "start") => "Start",
             ("run", "report") => "Report",
-            _ => text,
+            (_, text) => text,
         });
     let text = texts.collect::<Vec<_>>().join(", ");
     (!text.is_empty()).then_some(text)
@@ -226,7 +226,7 @@ mod tests {
         let check = |kind: &str, event: Value, expected: Option<&str>| {
             let event = EventRecord {
                 kind: kind.to_owned(),
-                event,
+                event: event.into(),
                 ..samples::event_of_job()
             };
             assert_eq!(event_text(&event).as_deref(), expected);
