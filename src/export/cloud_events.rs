@@ -12,6 +12,7 @@ use std::fmt::Write;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::notification::event::JobState;
@@ -48,18 +49,19 @@ pub(super) struct CloudEvent<'a> {
 
 impl CloudEvent<'_> {
     pub(super) fn of(event: &EventRecord) -> CloudEvent<'_> {
-        let kind = kind_of(event);
+        let fields = event.event.value();
+        let kind = kind_of(event, &fields);
         let time = event.at.to_string();
         CloudEvent {
             specversion: "1.0",
-            id: id_of(event, kind),
+            id: id_of(event, &fields, kind),
             source: format!(
                 "/mps/{}/topics/{}",
                 utf8_percent_encode(&event.owner, UNRESERVED),
                 utf8_percent_encode(&event.topic, UNRESERVED)
             ),
             kind,
-            subject: subject_of(event),
+            subject: subject_of(event, &fields),
             time: (time.len() == TIME_CHARS).then_some(time),
             datacontenttype: "application/json",
             data: event,
@@ -67,9 +69,9 @@ impl CloudEvent<'_> {
     }
 }
 
-fn kind_of(event: &EventRecord) -> &'static str {
+fn kind_of(event: &EventRecord, fields: &Value) -> &'static str {
     let has_ended = event.state.is_some_and(JobState::is_terminal);
-    match (event.kind.as_str(), field(event, "part").as_str()) {
+    match (event.kind.as_str(), field(fields, "part")) {
         ("job", _) if has_ended => "mpsink.job.finished",
         ("job", _) => "mpsink.job.changed",
         ("run", "start") => "mpsink.run.started",
@@ -81,10 +83,10 @@ fn kind_of(event: &EventRecord) -> &'static str {
     }
 }
 
-fn subject_of(event: &EventRecord) -> Option<String> {
+fn subject_of(event: &EventRecord, fields: &Value) -> Option<String> {
     let id = event.subject.as_deref()?;
     let subject = match event.kind.as_str() {
-        "activity" => format!("run/{id}/{}", field(event, "name")),
+        "activity" => format!("run/{id}/{}", field(fields, "name")),
         kind => format!("{kind}/{id}"),
     };
     // The standard's strings have no control characters.
@@ -93,7 +95,7 @@ fn subject_of(event: &EventRecord) -> Option<String> {
 
 /// Hashes what makes an event the same one. Each field goes in with its length, so that no two lists
 /// of fields give the same bytes. What nobody understood is its delivery.
-fn id_of(event: &EventRecord, kind: &str) -> String {
+fn id_of(event: &EventRecord, fields: &Value, kind: &str) -> String {
     let mut hash = Sha256::new();
     let mut add = |field: &[u8]| {
         hash.update(field.len().to_be_bytes());
@@ -107,8 +109,8 @@ fn id_of(event: &EventRecord, kind: &str) -> String {
         add(event.topic.as_bytes());
         add(&event.delivery.to_be_bytes());
     }
-    add(field(event, "name").as_bytes());
-    add(field(event, "activity_type").as_bytes());
+    add(field(fields, "name").as_bytes());
+    add(field(fields, "activity_type").as_bytes());
     add(event.state.map_or("", JobState::word).as_bytes());
     add(&event.at.0.to_be_bytes());
     let digest = hash.finalize();
@@ -121,13 +123,14 @@ fn id_of(event: &EventRecord, kind: &str) -> String {
 }
 
 /// Returns a text that stands in the event itself; empty if it does not.
-fn field(event: &EventRecord, name: &str) -> String {
-    event.event.text(name).unwrap_or_default()
+fn field<'a>(fields: &'a Value, name: &str) -> &'a str {
+    let found = fields.get(name).and_then(Value::as_str);
+    found.unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::clock::Timestamp;

@@ -17,7 +17,7 @@ use rusqlite::{Error, Row};
 use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
-use crate::store::event_text::{EventText, Members};
+use crate::store::event_text::EventText;
 use crate::store::values::{parse_json, unreadable};
 
 /// What was asked of a row, in this order, and the columns that it was. Only for rows of one statement.
@@ -94,14 +94,9 @@ impl<'a, 'stmt> Cells<'a, 'stmt> {
         parse_json(self.get_ref(name)?.as_str()?)
     }
 
-    /// Reads an event's text, with what `of` finds in it.
-    pub(super) fn event<T>(
-        &self,
-        name: &'static str,
-        of: impl Fn(&Members<'_>) -> T,
-    ) -> rusqlite::Result<(EventText, T)> {
+    pub(super) fn event(&self, name: &'static str) -> rusqlite::Result<EventText> {
         let text = self.get_ref(name)?.as_str()?;
-        EventText::parse(text, of).map_err(|error| unreadable(error.into()))
+        EventText::parse(text).map_err(|error| unreadable(error.into()))
     }
 
     pub(super) fn maybe_json<T: DeserializeOwned>(

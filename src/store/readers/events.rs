@@ -5,7 +5,7 @@ use rusqlite::{Transaction, params};
 
 use crate::notification::event::JobState;
 use crate::store::cells::{self, Cells};
-use crate::store::event_text::Members;
+use crate::store::event_text::Named;
 use crate::store::filters::EventFilter;
 use crate::store::lane_records::Counted;
 use crate::store::readers::listing;
@@ -146,9 +146,9 @@ fn of_entity(
 
 fn record(cells: &Cells<'_, '_>) -> rusqlite::Result<EventRecord> {
     let kind: String = cells.get("kind")?;
-    let id = if kind == "job" { "job_id" } else { "run_id" };
-    let subject = |event: &Members<'_>| event.text(id).map(str::to_owned);
-    let (event, subject) = cells.event("event", subject)?;
+    let event = cells.event("event")?;
+    let Named { job_id, run_id } = Named::in_event(&event);
+    let subject = if kind == "job" { job_id } else { run_id };
     Ok(EventRecord {
         id: cells.get("id")?,
         delivery: cells.get("delivery")?,

@@ -310,12 +310,12 @@ impl Store {
         self.inner.readers.read_within(COMPARE_MAX, look)
     }
 
-    /// Reads what runs are found by, of a stretch of at most [`ENTRIES_MAX`] rows.
+    /// Reads what runs are found by, of a stretch of at most [`entries::ENTRIES_MAX`] rows.
     pub fn read_entries_of_runs(&self, stretch: Stretch) -> Result<Entries, ReadError> {
         self.read_entries(Words::OfRuns, stretch)
     }
 
-    /// Reads what jobs are found by, of a stretch of at most [`ENTRIES_MAX`] rows.
+    /// Reads what jobs are found by, of a stretch of at most [`entries::ENTRIES_MAX`] rows.
     pub fn read_entries_of_jobs(&self, stretch: Stretch) -> Result<Entries, ReadError> {
         self.read_entries(Words::OfJobs, stretch)
     }

@@ -76,21 +76,22 @@ pub fn workflow_text(workflow: &WorkflowName) -> Option<&str> {
 /// Returns what else there is to say of an event in a list: which activity it is of, or why it was
 /// not understood. Read leniently, since an older version of this program may have stored it.
 pub fn event_text(event: &EventRecord) -> Option<String> {
-    let text = |name: &str| event.event.text(name).filter(|it| !it.is_empty());
+    let fields = event.event.value();
+    let text = |name: &str| fields.get(name)?.as_str().filter(|it| !it.is_empty());
     let texts: &[&str] = match event.kind.as_str() {
         "job" => &["job_type"],
         "run" => &["part"],
         "activity" => &["name", "activity_type"],
         _ => &["reason"],
     };
-    let texts: Vec<String> = texts.iter().filter_map(|name| text(name)).collect();
+    let texts: Vec<&str> = texts.iter().filter_map(|name| text(name)).collect();
     let texts = texts
-        .iter()
-        .map(|text| match (event.kind.as_str(), text.as_str()) {
+        .into_iter()
+        .map(|text| match (event.kind.as_str(), text) {
             // What MPS calls them, in every language.
             ("run", "start") => "Start",
             ("run", "report") => "Report",
-            (_, text) => text,
+            _ => text,
         });
     let text = texts.collect::<Vec<_>>().join(", ");
     (!text.is_empty()).then_some(text)
