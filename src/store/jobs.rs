@@ -265,8 +265,8 @@ pub(super) fn told(row: &Row<'_>) -> rusqlite::Result<Told> {
     })
 }
 
-/// Returns what an event tells of a job, if it does. `event` is what was read from its text, also where it was at hand, so that it is the same whenever
-/// it is folded again.
+/// Returns what an event tells of a job, if it does. `event` is what was read from its text, also
+/// where it was at hand, so that it is the same whenever it is folded again.
 pub(super) fn part(event: Event, told: Told, job: &str) -> Option<JobPart> {
     let (event, of_run) = match event {
         Event::Job(event) => (event, None),

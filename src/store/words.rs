@@ -62,8 +62,8 @@ pub(super) fn of_run(run: &RunRecord) -> String {
     index(fields.into_iter().chain(names))
 }
 
-/// Returns the sum of [`digest_of`] over the words of `indexed`, as FTS5's tokenizer finds them in ASCII,
-/// Han and kana; of words in other scripts it may be another, which nobody takes for theirs.
+/// Returns the sum of [`digest_of`] over the words of `indexed`, as FTS5's tokenizer finds them in
+/// ASCII, Han and kana; of words in other scripts it may be another, which nobody takes for theirs.
 pub(super) fn digest(indexed: &str) -> u64 {
     let words = indexed.split(|c: char| !c.is_alphanumeric());
     let mut folded = String::new();
