@@ -99,9 +99,14 @@ impl CertificateHost {
                 format!("{}Location: {url}\r\n\r\n", head("302 Found", 0)).into_bytes()
             }
             Habit::Flood(bytes) => {
-                let mut answer = format!("{}\r\n", head("200 OK", bytes)).into_bytes();
-                answer.resize(answer.len() + bytes, b'x');
-                answer
+                let _ = stream.write_all(format!("{}\r\n", head("200 OK", bytes)).as_bytes());
+                // Block by block: to make all of it first takes longer than a fetch may.
+                let block = [b'x'; 64 * 1024];
+                let mut left = bytes;
+                while left > 0 && stream.write_all(&block[..left.min(block.len())]).is_ok() {
+                    left -= left.min(block.len());
+                }
+                return;
             }
             Habit::Drip(bytes) => {
                 let _ = stream.write_all(format!("{}\r\n", head("200 OK", bytes.len())).as_bytes());
