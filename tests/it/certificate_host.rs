@@ -101,7 +101,7 @@ impl CertificateHost {
             Habit::Flood(bytes) => {
                 let _ = stream.write_all(format!("{}\r\n", head("200 OK", bytes)).as_bytes());
                 // Block by block: to make all of it first takes longer than a fetch may.
-                let block = [b'x'; 64 * 1024];
+                let block = [b'x'; 8 * 1024];
                 let mut left = bytes;
                 while left > 0 && stream.write_all(&block[..left.min(block.len())]).is_ok() {
                     left -= left.min(block.len());
