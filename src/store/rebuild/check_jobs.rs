@@ -79,7 +79,7 @@ struct Orders {
     events: Order,
 }
 
-/// Gives `take` each job's row behind `after` up to `last`, until it says that it is enough.
+/// Gives `take` each job's row behind `after` up to `last`, in their order.
 fn each_stored(
     tx: &Transaction<'_>,
     (after, last): (RowId, RowId),

@@ -211,7 +211,8 @@ fn numbered(row: &Row<'_>) -> rusqlite::Result<Subject> {
     })
 }
 
-/// Folds a job from the events it has now; what it changes elsewhere goes to `shares`. `None` if its row comes out the same.
+/// Folds a job from the events it has now; what it changes elsewhere goes to `shares`. `None` if its
+/// row comes out the same.
 pub(super) fn refold_job(
     tx: &Transaction<'_>,
     job: &Subject,
