@@ -32,15 +32,17 @@ fn push(faulty: &Faulty, host: &CertificateHost, id: &str) -> Response {
 fn no_habit_of_a_certificate_host_costs_a_push_or_keeps_its_sender_waiting() {
     let right = certificate(512);
     let elsewhere = CertificateHost::start(Habit::Serve(right.clone()));
-    // What each does, and what its push is answered.
+    // What each does, and what its push is answered. Those whose fetches run into their time come
+    // last: a fetch may end a moment after nobody waits for it any more, the clock is set on without
+    // such a moment, and no more than four may run at once.
     let habits = [
-        ("hangs", Habit::Hang, 503),
-        ("drips", Habit::Drip(right.clone()), 503),
         ("resets", Habit::Reset, 503),
         ("is broken", Habit::Status(500), 503),
         ("redirects", Habit::RedirectTo(elsewhere.base()), 503),
         ("serves garbage", Habit::Serve(vec![0xff; 2_000]), 403),
         ("serves without end", Habit::Flood(64 * 1024 * 1024), 403),
+        ("hangs", Habit::Hang, 503),
+        ("drips", Habit::Drip(right.clone()), 503),
     ];
     let hosts = habits.map(|(name, habit, status)| (name, CertificateHost::start(habit), status));
     let folder = tempfile::tempdir().unwrap();
