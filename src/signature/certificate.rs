@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsa::RsaPublicKey;
+use rsa::pkcs8::spki::Error::KeyMalformed;
 use rsa::pkcs8::{DecodePublicKey, EncodePublicKey};
 use rsa::traits::PublicKeyParts;
 use sha2::{Digest, Sha256};
@@ -15,6 +16,7 @@ use x509_cert::der::{Decode, Encode};
 use x509_cert::time::Time;
 
 use crate::clock::Timestamp;
+use crate::signature::opening::OpeningKey;
 
 /// The most bytes a certificate may have, as PEM or DER. The known one has 940; one with a 4096-bit
 /// key about 2,000.
@@ -33,7 +35,7 @@ const PEM_END: &str = "-----END CERTIFICATE-----";
 /// An RSA key with what its certificate says about it.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    pub key: RsaPublicKey,
+    pub(super) key: OpeningKey,
     /// From 512 to 4096.
     pub key_bits: usize,
     /// RFC 4514, such as `CN=notify,OU=Mns,O=Aliyun`; a stranger may have written it.
@@ -84,7 +86,7 @@ impl Certificate {
             return Err(CertificateError::KeyTooShort { bits: key_bits });
         }
         Ok(Certificate {
-            key,
+            key: OpeningKey::new(&key).ok_or(CertificateError::Key(KeyMalformed))?,
             key_bits,
             subject: parts.subject.to_string(),
             not_before: Some(timestamp(parts.validity.not_before)),
@@ -93,17 +95,17 @@ impl Certificate {
         })
     }
 
-    /// Wraps the key that `push` signs with, which has no certificate.
-    pub fn of_test_key(key: &RsaPublicKey) -> Certificate {
+    /// Wraps the key that `push` signs with, which has no certificate. `None` if it is no key.
+    pub fn of_test_key(key: &RsaPublicKey) -> Option<Certificate> {
         let der = key.to_public_key_der();
-        Certificate {
-            key: key.clone(),
+        Some(Certificate {
+            key: OpeningKey::new(key)?,
             key_bits: key.n().bits(),
             subject: "CN=mpsink test key".to_owned(),
             not_before: None,
             not_after: None,
             fingerprint: der.map_or_else(|_| String::new(), |der| fingerprint(der.as_bytes())),
-        }
+        })
     }
 }
 
@@ -225,6 +227,10 @@ mod tests {
         );
         let long = with_key(&[0xff; 513], &usual).unwrap_err();
         assert!(matches!(long, CertificateError::Key(_)), "{long}");
+        let mut even = [0xff; 64];
+        even[63] = 0xfe;
+        let even = with_key(&even, &usual).unwrap_err();
+        assert!(matches!(even, CertificateError::Key(_)), "{even}");
         // An exponent as long as the modulus would make each check a thousand times dearer.
         let slow = with_key(&[0xff; 512], &[0xf1; 511]).unwrap_err();
         assert!(matches!(slow, CertificateError::Key(_)), "{slow}");

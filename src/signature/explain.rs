@@ -18,9 +18,7 @@ use crate::signature::certificate::Certificate;
 use crate::signature::checksum::{Md5Encoding, matching_encoding};
 use crate::signature::head;
 use crate::signature::urls::{self, UrlPattern};
-use crate::signature::{
-    TEST_CERTIFICATE_URL, is_in_window, likely, opening, shown, string_to_sign,
-};
+use crate::signature::{TEST_CERTIFICATE_URL, is_in_window, likely, shown, string_to_sign};
 
 /// The most bytes shown of the message.
 pub const MESSAGE_BYTES_MAX: usize = 4096;
@@ -368,7 +366,7 @@ fn check_signature(capture: &Capture, evidence: &Evidence<'_>) -> (Check, Vec<St
         let hint = "it was signed with another key than this certificate's";
         return (Check::fails(name, saw).hint(hint), Vec::new());
     }
-    let holds = |text: &[u8]| opening::holds(&certificate.key, text, &signature);
+    let holds = |text: &[u8]| certificate.key.holds(text, &signature);
     let (target, headers) = (&capture.target, &capture.headers);
     if holds(&string_to_sign::string_to_sign(target, headers)) {
         return (Check::holds(name, "it is the one of this push"), Vec::new());

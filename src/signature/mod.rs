@@ -204,7 +204,7 @@ impl Verifier {
             certificate_urls: options.certificate_urls,
             date_window_ms: options.date_window_ms,
             public_prefix: options.public_prefix,
-            test_certificate: options.test_key.as_ref().map(Certificate::of_test_key),
+            test_certificate: options.test_key.as_ref().and_then(Certificate::of_test_key),
             bundled_certificate: Certificate::parse(BUNDLED_CERTIFICATE.as_bytes()).ok(),
             documented_url: CertificateUrl::known(DOCUMENTED_CERTIFICATE_URL),
             clock: options.clock,
@@ -414,7 +414,7 @@ struct SignedPush<'a> {
 impl SignedPush<'_> {
     fn is_signed_by(&self, certificate: &Certificate) -> bool {
         let mut texts = self.texts.iter();
-        texts.any(|text| opening::holds(&certificate.key, text, self.signature))
+        texts.any(|text| certificate.key.holds(text, self.signature))
     }
 }
 

@@ -1,18 +1,20 @@
 //! Whether a signature is that of a text: RSASSA-PKCS1-v1_5 with SHA-1 (RFC 8017, 8.2.2), the public
 //! half of it.
 //!
-//! It is done for every push that comes, so it was a quarter of a push's time with the library's way
-//! to raise to a power, which is made for exponents as long as secret ones. A public exponent is
-//! 65537 for practically every key: seventeen multiplications. The numbers are still the library's.
+//! It is done for every push that comes, so a key is made ready for it once: with what Montgomery's
+//! way of multiplying asks for, a check takes a tenth of the time that `rsa` takes. The arithmetic is
+//! `crypto-bigint`'s.
 //!
-//! What must hold: exactly the signatures that the library takes are taken, which a test compares.
-//! The padding is not read but made, and compared whole: whoever reads it can be talked into
-//! accepting what he did not look at (Bleichenbacher, 2006).
+//! What must hold: exactly the signatures that `rsa` takes are taken, which a test compares. The
+//! padding is not read but made, and compared whole: whoever reads it can be talked into accepting
+//! what he did not look at (Bleichenbacher, 2006).
 //!
-//! Deliberately not here: constant time. Everything in it is public.
+//! Deliberately not here: anything secret.
 
+use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
+use crypto_bigint::{BoxedUint, Odd};
+use rsa::RsaPublicKey;
 use rsa::traits::PublicKeyParts;
-use rsa::{BigUint, RsaPublicKey};
 use sha1::{Digest, Sha1};
 
 /// What stands before a SHA-1 hash in what is signed: the DER of its `DigestInfo`.
@@ -23,15 +25,53 @@ const SHA1_PREFIX: [u8; 15] = [
 /// The fewest bytes of padding that are allowed.
 const PADDING_MIN: usize = 8;
 
-/// Tells whether `signature` is that of `text` under `key`.
-pub(super) fn holds(key: &RsaPublicKey, text: &[u8], signature: &[u8]) -> bool {
-    let Some(signed) = signed(text, key.size()) else {
-        return false;
-    };
-    let number = BigUint::from_bytes_be(signature);
-    signature.len() == key.size()
-        && number < *key.n()
-        && power(&number, key.e(), key.n()) == BigUint::from_bytes_be(&signed)
+/// A public key, made ready to check signatures with.
+#[derive(Clone, Debug)]
+pub(super) struct OpeningKey {
+    /// The bytes of each of its signatures.
+    size: usize,
+    modulus: BoxedMontyParams,
+    exponent: BoxedUint,
+}
+
+impl OpeningKey {
+    /// Returns `None` for an even modulus, which is no product of two odd primes: `rsa` takes none.
+    pub(super) fn new(key: &RsaPublicKey) -> Option<OpeningKey> {
+        let size = key.size();
+        let modulus = Odd::new(number(&key.n().to_bytes_be(), size)?).into_option()?;
+        Some(OpeningKey {
+            size,
+            modulus: BoxedMontyParams::new_vartime(modulus),
+            exponent: BoxedUint::from_be_slice_vartime(&key.e().to_bytes_be()),
+        })
+    }
+
+    /// Tells whether `signature` is that of `text`.
+    pub(super) fn holds(&self, text: &[u8], signature: &[u8]) -> bool {
+        let signed = signed(text, self.size).and_then(|bytes| number(&bytes, self.size));
+        let signature = (signature.len() == self.size)
+            .then(|| number(signature, self.size))
+            .flatten();
+        match (signed, signature) {
+            (Some(signed), Some(signature)) if signature < *self.modulus.modulus().as_ref() => {
+                self.open(signature) == signed
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns what was signed with `signature`, which is less than the modulus.
+    fn open(&self, signature: BoxedUint) -> BoxedUint {
+        BoxedMontyForm::new(signature, &self.modulus)
+            .pow_bounded_exp(&self.exponent, self.exponent.bits_vartime())
+            .retrieve()
+    }
+}
+
+/// Reads a number of at most `size` bytes, with room for as many.
+fn number(bytes: &[u8], size: usize) -> Option<BoxedUint> {
+    let bits = u32::try_from(8 * size).ok()?;
+    BoxedUint::from_be_slice(bytes, bits).ok()
 }
 
 /// Returns what a key of `size` bytes signs for `text`; `None` if it is too short for that.
@@ -49,27 +89,17 @@ fn signed(text: &[u8], size: usize) -> Option<Vec<u8>> {
     Some(signed)
 }
 
-/// Returns `base` to the power of `exponent`, modulo `modulus`.
-fn power(base: &BigUint, exponent: &BigUint, modulus: &BigUint) -> BigUint {
-    let mut power = BigUint::from(1_u8);
-    for byte in exponent.to_bytes_be() {
-        for bit in (0..8).rev() {
-            power = &power * &power % modulus;
-            if byte >> bit & 1 == 1 {
-                power = power * base % modulus;
-            }
-        }
-    }
-    power
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};
     use proptest::prop_assert_eq;
-    use rsa::{Pkcs1v15Sign, RsaPrivateKey};
+    use rsa::{BigUint, Pkcs1v15Sign, RsaPrivateKey};
 
     use super::*;
+
+    fn holds(key: &RsaPublicKey, text: &[u8], signature: &[u8]) -> bool {
+        OpeningKey::new(key).unwrap().holds(text, signature)
+    }
 
     fn by_the_library(key: &RsaPublicKey, text: &[u8], signature: &[u8]) -> bool {
         key.verify(Pkcs1v15Sign::new::<Sha1>(), &Sha1::digest(text), signature)

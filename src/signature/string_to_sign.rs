@@ -91,7 +91,6 @@ mod tests {
     use super::*;
     use crate::notification::capture;
     use crate::signature::certificate::Certificate;
-    use crate::signature::opening::holds;
 
     const REAL_PUSH: &[u8] = include_bytes!("../../tests/data/real-push-2015.http");
     const KNOWN: &[u8] = include_bytes!("smq-known-certificate.pem");
@@ -121,7 +120,7 @@ mod tests {
              x-mns-version:2015-06-06\n\
              /notifications"
         );
-        assert!(holds(&key, &text, &signature));
+        assert!(key.holds(&text, &signature));
     }
 
     #[test]
@@ -133,21 +132,21 @@ mod tests {
             for bit in 0..8 {
                 let mut changed = text.clone();
                 changed[at] ^= 1 << bit;
-                assert!(!holds(&key, &changed, &signature), "byte {at}, bit {bit}");
+                assert!(!key.holds(&changed, &signature), "byte {at}, bit {bit}");
             }
         }
         for at in 0..signature.len() {
             for bit in 0..8 {
                 let mut changed = signature.clone();
                 changed[at] ^= 1 << bit;
-                assert!(!holds(&key, &text, &changed), "byte {at}, bit {bit}");
+                assert!(!key.holds(&text, &changed), "byte {at}, bit {bit}");
             }
         }
         for longer in [
             [&[0][..], &signature].concat(),
             [&signature, &[0][..]].concat(),
         ] {
-            assert!(!holds(&key, &text, &longer));
+            assert!(!key.holds(&text, &longer));
         }
     }
 
@@ -168,12 +167,12 @@ mod tests {
                 let mut other = headers.clone();
                 other.set(name, changed);
                 let text = string_to_sign(&target, &other);
-                assert!(!holds(&key, &text, &signature), "{name}, byte {at}");
+                assert!(!key.holds(&text, &signature), "{name}, byte {at}");
             }
             let mut other = headers.clone();
             other.remove(name);
             assert!(
-                !holds(&key, &string_to_sign(&target, &other), &signature),
+                !key.holds(&string_to_sign(&target, &other), &signature),
                 "{name}"
             );
         }
@@ -182,13 +181,13 @@ mod tests {
             changed[at] ^= 1;
             let other = String::from_utf8(changed).unwrap();
             assert!(
-                !holds(&key, &string_to_sign(&other, &headers), &signature),
+                !key.holds(&string_to_sign(&other, &headers), &signature),
                 "{other}"
             );
         }
         let mut added = headers.clone();
         added.add("x-mns-anything", "");
-        assert!(!holds(&key, &string_to_sign(&target, &added), &signature));
+        assert!(!key.holds(&string_to_sign(&target, &added), &signature));
     }
 
     #[test]
@@ -248,11 +247,8 @@ mod tests {
             let signature = STANDARD.decode(signature).unwrap();
             assert_eq!(signature.len(), bits / 8);
             let text = string_to_sign(&target, &headers);
-            assert!(holds(&certificate.key, &text, &signature), "{bits} bits");
-            assert!(
-                !holds(&certificate.key, b"other", &signature),
-                "{bits} bits"
-            );
+            assert!(certificate.key.holds(&text, &signature), "{bits} bits");
+            assert!(!certificate.key.holds(b"other", &signature), "{bits} bits");
         }
     }
 }
