@@ -10,9 +10,7 @@ use crate::store::records::RefusalCount;
 /// How things stand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
-    /// The stale ones among them. Counting stops at some thousand, see [`Store::count_runs`].
-    ///
-    /// [`Store::count_runs`]: crate::store::Store::count_runs
+    /// The stale ones among them. Counting stops at 10,000.
     pub open_runs: u64,
     pub stale_runs: u64,
     pub held: u64,

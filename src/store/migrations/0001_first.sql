@@ -205,7 +205,9 @@ CREATE INDEX job_by_queue ON job (queue, region, last_event_at) WHERE queue IS N
 -- Most jobs succeed: those are found by time.
 CREATE INDEX job_by_state ON job (state, last_event_at) WHERE state <> 'succeeded';
 CREATE INDEX job_by_type ON job (type, last_event_at);
-CREATE INDEX job_by_code ON job (code, last_event_at) WHERE code IS NOT NULL;
+-- With what else a failure is looked for by, so that no row is read which is not shown.
+CREATE INDEX job_by_code ON job (code, last_event_at, id, queue, region, type)
+  WHERE code IS NOT NULL;
 CREATE INDEX job_by_workflow ON job (workflow, last_event_at) WHERE workflow IS NOT NULL;
 CREATE INDEX job_by_run ON job (run, last_event_at) WHERE run IS NOT NULL;
 CREATE INDEX job_failed ON job (queue, region, last_event_at, id, code)
@@ -254,7 +256,7 @@ CREATE INDEX run_start_missing ON run (last_event_at) WHERE start_missing = 1;
 CREATE INDEX run_in_conflict ON run (last_event_at) WHERE conflict = 1;
 -- By when they began, as far as that is known: what makes a run stale.
 CREATE INDEX run_open ON run (workflow, owner, region, COALESCE(created_at, last_event_at))
-  WHERE outcome = 'running' AND workflow IS NOT NULL;
+  WHERE outcome = 'running';
 
 -- The nodes of runs, folded with them.
 CREATE TABLE activity (
@@ -292,7 +294,8 @@ CREATE INDEX activity_by_workflow ON activity (workflow, last_event_at)
 CREATE INDEX activity_by_type ON activity (type, last_event_at);
 CREATE INDEX activity_by_state ON activity (state, last_event_at) WHERE state <> 'succeeded';
 CREATE INDEX activity_by_code ON activity (code, last_event_at) WHERE code IS NOT NULL;
-CREATE INDEX activity_failed ON activity (workflow, last_event_at, id, code, owner, region)
+CREATE INDEX activity_failed
+  ON activity (workflow, last_event_at, id, code, owner, region, type)
   WHERE state = 'failed' AND workflow IS NOT NULL;
 
 -- The words of jobs and runs that have some, by the number of their row; see words.rs. Contentless:

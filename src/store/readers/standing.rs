@@ -8,11 +8,10 @@ use rusqlite::Transaction;
 use crate::notification::source::SourceId;
 use crate::store::Store;
 use crate::store::errors::ReadError;
-use crate::store::filters::RunFilter;
-use crate::store::lanes::Workflows;
+use crate::store::lanes::{Ages, Workflows};
 use crate::store::open;
-use crate::store::readers::{refusals, runs, sources};
-use crate::store::records::RunOutcome;
+use crate::store::readers::query::ROWS_COUNTED_MAX;
+use crate::store::readers::{refusals, sources};
 use crate::store::standing::{Schema, Standing};
 use crate::store::values::{read_count, read_time};
 
@@ -25,6 +24,11 @@ const SELECT_NEWEST: &str = "
         SELECT at FROM arrival_hour
         WHERE source = source.id AND last_taken_at IS NOT NULL ORDER BY at DESC LIMIT 1
       )";
+
+const SELECT_OPEN_RUNS: &str = "
+    SELECT workflow, COALESCE(created_at, last_event_at) AS began_at
+    FROM run INDEXED BY run_open WHERE outcome = 'running'
+    LIMIT ?1";
 
 impl Store {
     /// Reads how things stand.
@@ -48,14 +52,7 @@ impl Store {
 }
 
 fn standing(tx: &Transaction<'_>, known: &Workflows) -> rusqlite::Result<Standing> {
-    let count_of = |outcome| {
-        let filter = RunFilter {
-            outcome: Some(outcome),
-            ..RunFilter::default()
-        };
-        runs::count(tx, known, &filter).map(|counted| counted.rows)
-    };
-    let stale_runs = count_of(RunOutcome::Stale)?;
+    let (open_runs, stale_runs) = open_runs(tx, &known.ages())?;
     let attention = sources::attention(tx)?;
     let mut select = tx.prepare_cached(SELECT_HELD_BYTES)?;
     let held_bytes = select.query_row([], |row| read_count(row, "value"))?;
@@ -64,7 +61,7 @@ fn standing(tx: &Transaction<'_>, known: &Workflows) -> rusqlite::Result<Standin
         Ok((SourceId(row.get("id")?), read_time(row, "last_taken_at")?))
     })?;
     Ok(Standing {
-        open_runs: count_of(RunOutcome::Running)?.saturating_add(stale_runs),
+        open_runs,
         stale_runs,
         held: attention.held,
         held_bytes,
@@ -72,6 +69,19 @@ fn standing(tx: &Transaction<'_>, known: &Workflows) -> rusqlite::Result<Standin
         refusals: refusals::counts(tx)?,
         newest: newest.collect::<rusqlite::Result<_>>()?,
     })
+}
+
+/// Returns how many runs go on, and how many of these are stale.
+fn open_runs(tx: &Transaction<'_>, ages: &Ages) -> rusqlite::Result<(u64, u64)> {
+    let mut select = tx.prepare_cached(SELECT_OPEN_RUNS)?;
+    let mut rows = select.query([ROWS_COUNTED_MAX])?;
+    let (mut open, mut stale) = (0, 0);
+    while let Some(row) = rows.next()? {
+        let workflow = row.get_ref("workflow")?.as_str_or_null()?;
+        open += 1;
+        stale += u64::from(ages.is_stale(workflow, read_time(row, "began_at")?));
+    }
+    Ok((open, stale))
 }
 
 #[cfg(test)]
@@ -90,16 +100,22 @@ mod tests {
         let test = fixtures::open_with(|options| {
             options.clock = crate::clock::Clock::standing_at(NOON.plus_ms(STALE_AFTER_MS));
         });
-        for (id, age_ms) in [("old", STALE_AFTER_MS + 1), ("new", 1)] {
+        let runs = [
+            ("old", Some("w"), STALE_AFTER_MS + 1),
+            ("new", Some("w"), 1),
+            ("of no workflow", None, STALE_AFTER_MS + 1),
+        ];
+        for (id, workflow, age_ms) in runs {
             let run = RunEvent {
                 run_id: id.to_owned(),
+                workflow_id: workflow.map(str::to_owned),
                 created_at: Some(NOON.plus_ms(STALE_AFTER_MS - age_ms)),
                 ..RunEvent::default()
             };
             test.append(arrival_of("t", id, vec![Event::Run(run)]));
         }
         let standing = test.store.standing().unwrap();
-        assert_eq!((standing.open_runs, standing.stale_runs), (2, 1));
+        assert_eq!((standing.open_runs, standing.stale_runs), (3, 2));
     }
 
     #[test]
@@ -139,6 +155,9 @@ mod tests {
         fixtures::assert_by_index(&test.look(), SELECT_HELD_BYTES);
         let plan = fixtures::plan(&test.look(), SELECT_NEWEST);
         assert!(!plan.contains("SCAN arrival_hour"), "{plan}");
+        // The index has those that go on and no others.
+        let plan = fixtures::plan(&test.look(), SELECT_OPEN_RUNS);
+        assert_eq!(plan.trim(), "SCAN run USING INDEX run_open");
     }
 
     #[test]
