@@ -20,7 +20,7 @@ use crate::store::errors::ReadError;
 use crate::store::filters::{
     ActivityFilter, DeliveryFilter, EventFilter, HeldFilter, JobFilter, RefusalFilter, RunFilter,
 };
-use crate::store::open::STATEMENTS_KEPT;
+use crate::store::open::{STATEMENTS_KEPT, keep_plans};
 use crate::store::readers::query::{Rows, newer, older};
 use crate::store::records::{
     ActivityRecord, Attention, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord,
@@ -89,6 +89,7 @@ impl Readers {
             let conn = Connection::open_with_flags(path, flags)?;
             conn.pragma_update(None, "query_only", true)?;
             conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+            keep_plans(&conn)?;
             idle.push(conn);
         }
         Ok(Readers {
@@ -381,6 +382,8 @@ fn listing<T>(page: Page, read: Rows<T>, key: impl Fn(&T) -> PageKey) -> Listing
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use crate::store::fixtures;
 
     use super::*;
@@ -433,6 +436,28 @@ mod tests {
             read.read(|tx| tx.pragma_query_value(None, "query_only", |row| row.get::<_, bool>(0)));
         assert!(query_only.unwrap());
         assert_eq!(test.store.allowances().unwrap().len(), 1);
+    }
+
+    /// How often a statement is planned anew that is used with two limits.
+    fn planned_anew(tx: &Transaction<'_>) -> rusqlite::Result<i32> {
+        let mut select = tx.prepare("SELECT id FROM job LIMIT ?1")?;
+        for limit in [1, 2] {
+            select.query_row([limit], |_| Ok(()))?;
+        }
+        Ok(select.get_status(StatementStatus::RePrepare))
+    }
+
+    #[test]
+    fn neither_reader_nor_writer_plans_a_statement_anew_for_another_limit() {
+        let test = fixtures::open();
+        test.append(fixtures::arrival("m1", "j1"));
+        assert!(planned_anew(&test.look().unchecked_transaction().unwrap()).unwrap() > 0);
+        assert_eq!(test.store.inner.readers.read(planned_anew).unwrap(), 0);
+        let written = test.put((), |tx, _, ()| {
+            assert_eq!(planned_anew(tx)?, 0);
+            Ok(Ok(()))
+        });
+        written.recv().unwrap().unwrap();
     }
 
     #[test]
