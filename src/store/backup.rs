@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use thiserror::Error;
 
@@ -88,7 +88,9 @@ fn backup_with(
     mut progress: impl FnMut(CopyStep),
 ) -> Result<Backup, BackupError> {
     // Through a link, so that the link stays and what it leads to is replaced.
-    let name = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    // Absolute also where nothing is yet: SQLite takes a name that begins with `file:` for a URI.
+    let name = fs::canonicalize(file).or_else(|_| path::absolute(file));
+    let name = name.unwrap_or_else(|_| file.to_owned());
     check_name(database, &name, may_replace)?;
     let mut original = Original::open(database)?;
     require_rooms(database, &name, original.bytes()?, free_disk)?;

@@ -17,7 +17,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use thiserror::Error;
 
@@ -134,7 +134,9 @@ fn open_backup(database: &Path, file: &Path, purpose: Purpose) -> Result<Origina
     if old.is_some_and(|old| (old.dev(), old.ino()) == (found.dev(), found.ino())) {
         return Err(RestoreError::IsDatabase { file: to_owned() });
     }
-    let original = Original::open(file)?;
+    // Absolute, since SQLite takes a name that begins with `file:` for a URI.
+    let path = path::absolute(file).unwrap_or_else(|_| to_owned());
+    let original = Original::open(&path)?;
     match (original.found.purpose(), purpose) {
         (Purpose::Try, Purpose::Record) => Err(RestoreError::IsTry { file: to_owned() }),
         (Purpose::Record, Purpose::Try) => Err(RestoreError::IsRecord { file: to_owned() }),

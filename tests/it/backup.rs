@@ -322,6 +322,19 @@ fn a_backup_of_nothing_and_one_over_another_file_are_refused_in_a_sentence() {
     assert_eq!(fs::read(&file).unwrap(), b"mine");
 }
 
+#[test]
+fn a_name_that_sqlite_takes_for_a_uri_is_a_file_s_name_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make_database(folder.path());
+    let name = "file:backup.db?mode=memory";
+    for command in [&["backup"][..], &["restore", "--try"]] {
+        let arguments = [command, &["--database", text(&database), name]].concat();
+        let output = run(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+        assert!(folder.path().join(name).is_file());
+    }
+}
+
 /// The user and group of nobody's.
 const SERVICE: u32 = 65534;
 
