@@ -118,6 +118,19 @@ struct Span {
     oldest: PageKey,
 }
 
+/// What keeps a statement to a span, with the values that it names.
+struct Bounds {
+    sql: String,
+    values: Vec<(&'static str, i64)>,
+}
+
+impl Bounds {
+    fn values_and(&self, other: (&'static str, i64)) -> Vec<(&'static str, i64)> {
+        let own = self.values.iter().copied();
+        own.chain([other]).collect()
+    }
+}
+
 /// The rows of a page as they were read: from its place on, so the oldest first if that is
 /// [`Place::Before`]. One more than its limit if there are that many.
 pub(super) struct Rows<T> {
@@ -219,9 +232,10 @@ impl Query {
         let span = self.behind(page.place);
         let end = self.end_of_piece(tx, span, PAGE_EXAMINED_MAX, is_backwards)?;
         let span = Self::up_to(span, end, is_backwards);
-        let own = self.span_values(span, (":limit", rows_to_ask(page)));
+        let bounds = self.bounds(span);
+        let own = bounds.values_and((":limit", rows_to_ask(page)));
         let values = named(&own, [&self.range, &self.checks]);
-        let mut select = tx.prepare_cached(&self.page_sql(is_backwards))?;
+        let mut select = tx.prepare_cached(&self.page_sql(&bounds, is_backwards))?;
         let order = Order::default();
         let rows = select.query_map(&values[..], |row| read(&Cells::of(row, &order)))?;
         Ok(Rows {
@@ -245,9 +259,10 @@ impl Query {
             newest: key(0, last.saturating_add(1)),
             oldest: key(0, stretch.after),
         };
-        let own = self.span_values(span, (":limit", SCAN_ROWS_MAX));
+        let bounds = self.bounds(span);
+        let own = bounds.values_and((":limit", SCAN_ROWS_MAX));
         let values = named(&own, [&self.range, &self.checks]);
-        let mut select = tx.prepare_cached(&self.page_sql(true))?;
+        let mut select = tx.prepare_cached(&self.page_sql(&bounds, true))?;
         let mut rows = select.query(&values[..])?;
         let mut scanned = Scanned {
             items: Vec::new(),
@@ -271,9 +286,10 @@ impl Query {
     pub(super) fn count(&self, tx: &Transaction<'_>) -> rusqlite::Result<Counted> {
         let end = self.end_of_piece(tx, self.span, COUNT_EXAMINED_MAX, false)?;
         let span = Self::up_to(self.span, end, false);
-        let own = self.span_values(span, (":limit", i64::from(ROWS_COUNTED_MAX) + 1));
+        let bounds = self.bounds(span);
+        let own = bounds.values_and((":limit", i64::from(ROWS_COUNTED_MAX) + 1));
         let values = named(&own, [&self.range, &self.checks]);
-        let mut select = tx.prepare_cached(&self.count_sql())?;
+        let mut select = tx.prepare_cached(&self.count_sql(&bounds))?;
         let rows = select.query_row(&values[..], |row| read_count(row, "count"))?;
         Ok(counted(rows, end.is_none()))
     }
@@ -289,9 +305,10 @@ impl Query {
         if self.checks.sql.is_empty() || matches!(self.lead, Lead::Few) {
             return Ok(None);
         }
-        let own = self.span_values(span, (":before", i64::from(examined_max) - 1));
+        let bounds = self.bounds(span);
+        let own = bounds.values_and((":before", i64::from(examined_max) - 1));
         let values = named(&own, [&self.range]);
-        let mut select = tx.prepare_cached(&self.end_sql(is_backwards))?;
+        let mut select = tx.prepare_cached(&self.end_sql(&bounds, is_backwards))?;
         let mut rows =
             select.query_map(&values[..], |row| Ok(key(row.get("at")?, row.get("id")?)))?;
         let last = rows.next().transpose()?;
@@ -338,9 +355,9 @@ impl Query {
         }
     }
 
-    fn page_sql(&self, is_backwards: bool) -> String {
+    fn page_sql(&self, bounds: &Bounds, is_backwards: bool) -> String {
         let Shape { columns, .. } = self.shape;
-        let (from, joined, span) = (self.from(), self.joined(), self.in_span());
+        let (from, joined, span) = (self.from(), self.joined(), &bounds.sql);
         let (range, checks) = (&self.range.sql, &self.checks.sql);
         let order = self.order(is_backwards);
         format!(
@@ -348,8 +365,8 @@ impl Query {
         )
     }
 
-    fn count_sql(&self) -> String {
-        let (from, span) = (self.from(), self.in_span());
+    fn count_sql(&self, bounds: &Bounds) -> String {
+        let (from, span) = (self.from(), &bounds.sql);
         let (range, checks) = (&self.range.sql, &self.checks.sql);
         // What is joined is needed only by what is checked.
         let joined = if checks.is_empty() {
@@ -363,8 +380,8 @@ impl Query {
         )
     }
 
-    fn end_sql(&self, is_backwards: bool) -> String {
-        let (from, span, range) = (self.from(), self.in_span(), &self.range.sql);
+    fn end_sql(&self, bounds: &Bounds, is_backwards: bool) -> String {
+        let (from, span, range) = (self.from(), &bounds.sql, &self.range.sql);
         let order = self.order(is_backwards);
         let key = match &self.lead {
             Lead::Words(_) => format!("0 AS at, {}.rowid AS id", self.shape.words),
@@ -378,11 +395,15 @@ impl Query {
     /// Every statement of a page and its count, to look at how SQLite goes about them.
     #[cfg(test)]
     pub(super) fn statements(&self) -> Vec<String> {
-        let mut statements = vec![self.count_sql()];
-        for is_backwards in [false, true] {
-            statements.push(self.page_sql(is_backwards));
+        let key = key(1, 1);
+        let places = [Place::First, Place::After(key), Place::Before(key)];
+        let mut statements = Vec::new();
+        for place in places {
+            let bounds = self.bounds(self.behind(place));
+            statements.push(self.count_sql(&bounds));
+            statements.push(self.page_sql(&bounds, is_backwards(place)));
             if !matches!(self.lead, Lead::Few) {
-                statements.push(self.end_sql(is_backwards));
+                statements.push(self.end_sql(&bounds, is_backwards(place)));
             }
         }
         statements
@@ -412,17 +433,40 @@ impl Query {
         }
     }
 
-    fn in_span(&self) -> String {
+    /// Returns what keeps a statement to `span`: pairs of time and number only where rows of one time
+    /// are on both sides, since SQLite looks a pair up by its time alone and compares it at each row.
+    fn bounds(&self, span: Span) -> Bounds {
         let Shape { at, id, words, .. } = self.shape;
-        match &self.lead {
-            Lead::Index(_) | Lead::Few => format!(
-                "({at}, {id}) < (:newest_at, :newest_id) \
-                 AND ({at}, {id}) > (:oldest_at, :oldest_id)"
-            ),
-            Lead::Number => format!("{id} < :newest_id AND {id} > :oldest_id"),
-            Lead::Words(_) => {
-                format!("{words}.rowid < :newest_id AND {words}.rowid > :oldest_id")
+        let Span { newest, oldest } = span;
+        let by_number = |row: &str| Bounds {
+            sql: format!("{row} < :newest_id AND {row} > :oldest_id"),
+            values: vec![(":newest_id", newest.id), (":oldest_id", oldest.id)],
+        };
+        match self.lead {
+            Lead::Number => return by_number(id),
+            Lead::Words(_) => return by_number(&format!("{words}.rowid")),
+            Lead::Index(_) | Lead::Few => {}
+        }
+        let mut values = vec![(":newest_at", newest.at.0), (":oldest_at", oldest.at.0)];
+        let before = match newest.id {
+            RowId::MAX => format!("{at} <= :newest_at"),
+            RowId::MIN => format!("{at} < :newest_at"),
+            row => {
+                values.push((":newest_id", row));
+                format!("({at}, {id}) < (:newest_at, :newest_id)")
             }
+        };
+        let after = match oldest.id {
+            RowId::MAX => format!("{at} > :oldest_at"),
+            RowId::MIN => format!("{at} >= :oldest_at"),
+            row => {
+                values.push((":oldest_id", row));
+                format!("({at}, {id}) > (:oldest_at, :oldest_id)")
+            }
+        };
+        Bounds {
+            sql: format!("{before} AND {after}"),
+            values,
         }
     }
 
@@ -434,19 +478,6 @@ impl Query {
             Lead::Number => format!("ORDER BY {id} {way}"),
             Lead::Words(_) => format!("ORDER BY {words}.rowid {way}"),
         }
-    }
-
-    fn span_values(&self, span: Span, other: (&'static str, i64)) -> Vec<(&'static str, i64)> {
-        let mut values = vec![
-            other,
-            (":newest_id", span.newest.id),
-            (":oldest_id", span.oldest.id),
-        ];
-        if !matches!(self.lead, Lead::Words(_) | Lead::Number) {
-            values.push((":newest_at", span.newest.at.0));
-            values.push((":oldest_at", span.oldest.at.0));
-        }
-        values
     }
 }
 
