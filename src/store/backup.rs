@@ -8,9 +8,8 @@
 //! the server's log grows by what arrives, at `LOG_SHARE` of it by our guess: on the same disk that is
 //! asked for as well. A copy goes from a full disk to another one.
 //!
-//! Whoever makes one goes last for the processor, since a server beside it is pushed to: beside 1,900
-//! pushes a second, half of what two processors take, 1,570 were answered in the place of 1,230. The
-//! disk is still shared, and what the log holds meanwhile is moved behind it.
+//! Whoever makes one goes last for the processor, since a server beside it is pushed to, and the copy
+//! goes to the disk little by little (`copy.rs`). `docs/performance.md` says what pushes notice of it.
 
 use std::ffi::OsStr;
 use std::fs;

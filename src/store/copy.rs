@@ -229,6 +229,7 @@ impl Copy {
         let Some(text) = path.to_str() else {
             return Err(CopyError::NotUtf8 { path });
         };
+        let mut synced = Ok(());
         let written = thread::scope(|scope| {
             let (ended, end) = mpsc::channel::<()>();
             let worker = scope.spawn(move || {
@@ -238,13 +239,22 @@ impl Copy {
             // Until the worker drops its end: nobody sends anything.
             while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
                 progress(fs::metadata(&self.path).map_or(0, |file| file.len()));
+                // Little by little: gigabytes at the end would keep each push beside us waiting for
+                // the disk. What fails is told only once.
+                if synced.is_ok() {
+                    synced = self.file.sync_data();
+                }
             }
             worker.join()
         });
-        written.map_err(|_| CopyError::Failed {
+        let written = written.map_err(|_| CopyError::Failed {
             path,
             source: "the thread that wrote it panicked".into(),
-        })
+        })?;
+        if written.is_ok() {
+            synced.map_err(|source| self.unwritable(source))?;
+        }
+        Ok(written)
     }
 
     fn failed(&self, original: &Original, source: rusqlite::Error) -> CopyError {
