@@ -21,7 +21,8 @@ use crate::store::filters::{
     ActivityFilter, DeliveryFilter, EventFilter, HeldFilter, JobFilter, RefusalFilter, RunFilter,
 };
 use crate::store::open::{STATEMENTS_KEPT, keep_plans};
-use crate::store::readers::query::{Rows, newer, older};
+use crate::store::readers::query::Rows;
+use crate::store::readers::span::{newer, older};
 use crate::store::records::{
     ActivityRecord, Attention, DeliveryDetail, DeliveryRecord, EventRecord, HeldDetail, HeldRecord,
     JobDetail, JobRecord, Listing, PAGE_ROWS_MAX, Page, PageKey, Place, RefusalCount,
@@ -48,6 +49,7 @@ mod roll_ups;
 mod runs;
 mod scan;
 mod sources;
+mod span;
 mod standing;
 mod upkeep;
 

@@ -18,6 +18,7 @@ use crate::store::cells::{Cells, Order};
 use crate::store::lane_records::Counted;
 use crate::store::readers::rows_to_ask;
 use crate::store::readers::scan::{Room, SCAN_EXAMINED_MAX, SCAN_ROWS_MAX};
+use crate::store::readers::span::{Bounds, Span, key, newer, older};
 use crate::store::records::{Page, PageKey, Place, RowId};
 use crate::store::scan_records::{Scanned, Stretch};
 use crate::store::values::{count, read_count};
@@ -107,28 +108,6 @@ pub(super) struct Query {
     span: Span,
     /// What is checked on each row.
     checks: Conditions,
-}
-
-/// The rows between two keys, which are not among them.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    /// All rows are older.
-    newest: PageKey,
-    /// All rows are newer.
-    oldest: PageKey,
-}
-
-/// What keeps a statement to a span, with the values that it names.
-struct Bounds {
-    sql: String,
-    values: Vec<(&'static str, i64)>,
-}
-
-impl Bounds {
-    fn values_and(&self, other: (&'static str, i64)) -> Vec<(&'static str, i64)> {
-        let own = self.values.iter().copied();
-        own.chain([other]).collect()
-    }
 }
 
 /// The rows of a page as they were read: from its place on, so the oldest first if that is
@@ -433,40 +412,12 @@ impl Query {
         }
     }
 
-    /// Returns what keeps a statement to `span`: pairs of time and number only where rows of one time
-    /// are on both sides, since SQLite looks a pair up by its time alone and compares it at each row.
     fn bounds(&self, span: Span) -> Bounds {
         let Shape { at, id, words, .. } = self.shape;
-        let Span { newest, oldest } = span;
-        let by_number = |row: &str| Bounds {
-            sql: format!("{row} < :newest_id AND {row} > :oldest_id"),
-            values: vec![(":newest_id", newest.id), (":oldest_id", oldest.id)],
-        };
         match self.lead {
-            Lead::Number => return by_number(id),
-            Lead::Words(_) => return by_number(&format!("{words}.rowid")),
-            Lead::Index(_) | Lead::Few => {}
-        }
-        let mut values = vec![(":newest_at", newest.at.0), (":oldest_at", oldest.at.0)];
-        let before = match newest.id {
-            RowId::MAX => format!("{at} <= :newest_at"),
-            RowId::MIN => format!("{at} < :newest_at"),
-            row => {
-                values.push((":newest_id", row));
-                format!("({at}, {id}) < (:newest_at, :newest_id)")
-            }
-        };
-        let after = match oldest.id {
-            RowId::MAX => format!("{at} > :oldest_at"),
-            RowId::MIN => format!("{at} >= :oldest_at"),
-            row => {
-                values.push((":oldest_id", row));
-                format!("({at}, {id}) > (:oldest_at, :oldest_id)")
-            }
-        };
-        Bounds {
-            sql: format!("{before} AND {after}"),
-            values,
+            Lead::Index(_) | Lead::Few => span.by_time(at, id),
+            Lead::Number => span.by_number(id),
+            Lead::Words(_) => span.by_number(&format!("{words}.rowid")),
         }
     }
 
@@ -479,23 +430,6 @@ impl Query {
             Lead::Words(_) => format!("ORDER BY {words}.rowid {way}"),
         }
     }
-}
-
-fn key(at: i64, id: RowId) -> PageKey {
-    PageKey {
-        at: Timestamp(at),
-        id,
-    }
-}
-
-/// The key right before this one in a list.
-pub(super) fn newer(of: PageKey) -> PageKey {
-    key(of.at.0, of.id.saturating_add(1))
-}
-
-/// The key right behind this one in a list.
-pub(super) fn older(of: PageKey) -> PageKey {
-    key(of.at.0, of.id.saturating_sub(1))
 }
 
 /// Tells whether a page is read from its oldest row on.
