@@ -239,8 +239,8 @@ impl Copy {
             // Until the worker drops its end: nobody sends anything.
             while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
                 progress(fs::metadata(&self.path).map_or(0, |file| file.len()));
-                // Little by little: gigabytes at the end would keep each push beside us waiting for
-                // the disk. What fails is told only once.
+                // Little by little: of gigabytes at the end, pushes beside us would wait for seconds.
+                // A failure is told to whoever syncs first, and not again.
                 if synced.is_ok() {
                     synced = self.file.sync_data();
                 }
