@@ -104,6 +104,7 @@ fn line(step: CopyStep) -> String {
         CopyStep::Writing { done, total } => {
             format!("written: {} of about {}", size(done), size(total))
         }
+        CopyStep::Following => "bringing over what was written meanwhile".to_owned(),
         CopyStep::Checking => "checking what was written".to_owned(),
     }
 }

@@ -4,12 +4,12 @@
 //! and the hashes of held pushes included: whoever has a backup can read what the database says.
 //! `copy.rs` says how it is written; a half one never has the name.
 //!
-//! The room is asked for first. The copy takes what the database has in use, and while it is written
-//! the server's log grows by what arrives, at `LOG_SHARE` of it by our guess: on the same disk that is
+//! The room is asked for first. The copy takes what the database has, and during its last pass the
+//! server's log grows by what arrives, at `LOG_SHARE` of it by our guess: on the same disk that is
 //! asked for as well. A copy goes from a full disk to another one.
 //!
-//! Whoever makes one goes last for the processor, since a server beside it is pushed to, and the copy
-//! goes to the disk little by little (`copy.rs`). `docs/performance.md` says what pushes notice of it.
+//! Whoever makes one goes last for the processor, since a server beside it is pushed to, and the pages
+//! go to the disk little by little (`pages.rs`). `docs/performance.md` says what pushes notice of it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -26,8 +26,8 @@ use crate::store::lock;
 use crate::store::options::{FreeDisk, Purpose};
 
 /// How much of the database's size the log may grow by meanwhile, as a divisor: a thousand pushes a
-/// second write 18 MB of log a second, and a slow disk copies 72.
-const LOG_SHARE: u64 = 4;
+/// second write 18 MB of log a second, and the last pass reads 300 MB in it where much else goes on.
+const LOG_SHARE: u64 = 16;
 
 /// What the log may grow by at least.
 const LOG_BYTES_MIN: u64 = 64 * 1024 * 1024;
@@ -77,7 +77,7 @@ pub enum BackupError {
 }
 
 /// Copies `database` into `file`, which must not be there unless `may_replace`. Blocks for as long as
-/// it takes, some ten seconds for each gigabyte; `progress` is told now and then. From then on the
+/// it takes, some seconds for each gigabyte and a minute beside a server; `progress` is told now and then. From then on the
 /// calling thread has the lowest priority.
 pub fn backup(
     database: &Path,
@@ -102,10 +102,11 @@ fn backup_with(
     let name = fs::canonicalize(file).or_else(|_| path::absolute(file));
     let name = name.unwrap_or_else(|_| file.to_owned());
     check_name(database, &name, may_replace)?;
-    let mut original = Original::open(database)?;
+    let original = Original::open(database)?;
     require_rooms(database, &name, original.bytes()?, free_disk)?;
     let copy = Copy::begin(copy::beside(&name, ".part"))?;
-    let bytes = copy.fill(&mut original, &mut progress)?;
+    let is_written = lock::is_held(database);
+    let bytes = copy.fill_beside(&original, is_written, &mut progress)?;
     // Again: it may have come since.
     check_name(database, &name, may_replace)?;
     copy.keep(&name)?;
@@ -409,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_log_is_given_room_only_where_it_shares_a_disk_with_the_copy() {
-        let large = 8 * LOG_BYTES_MIN;
+        let large = 2 * LOG_SHARE * LOG_BYTES_MIN;
         assert_eq!(bytes_beside(0, true), LOG_BYTES_MIN);
         assert_eq!(bytes_beside(large, true), large / LOG_SHARE);
         assert_eq!(bytes_beside(large, false), 0, "a full disk can be copied");

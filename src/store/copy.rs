@@ -1,10 +1,11 @@
 //! One whole copy of a database under a name: what a backup and a restore have in common.
 //!
-//! `VACUUM INTO` writes what one moment's readers see, in one file without a log, whatever the
-//! original's log holds; application id, schema version, marks and row numbers that are keys come
-//! along. It is a reading, so a server goes on writing beside; its log cannot be begun anew until the
-//! copy is written, and grows by what arrives meanwhile. It fails on a `query_only` connection, so the
-//! readers' pool is of no use here.
+//! It is what one moment's readers see, in one file without a log, whatever the original's log holds;
+//! application id, schema version, marks and row numbers that are keys come along. A backup brings the
+//! pages over as they are, since a server goes on writing beside (`pages.rs`). A restore, beside which
+//! nobody writes, has SQLite write every row anew (`VACUUM INTO`): the database is as small as it can
+//! be, and not a byte of it is the backup's that SQLite has not understood. That fails on a
+//! `query_only` connection, so the readers' pool is of no use here.
 //!
 //! The copy has another name until it is whole, checked and synced. One that a killed process left
 //! behind is written over by the next.
@@ -29,6 +30,7 @@ use crate::store::belonging::hand_over;
 use crate::store::errors::OpenError;
 use crate::store::open::{self, Found};
 use crate::store::options::FreeDisk;
+use crate::store::pages::{self, PagesError, PagesStep};
 
 /// A log that a copy would be read with: SQLite takes whatever stands there for its own.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -49,6 +51,8 @@ const VACUUM_INTO: &str = "VACUUM INTO ?1";
 pub enum CopyStep {
     /// `done` of about `total` bytes are written.
     Writing { done: u64, total: u64 },
+    /// What was written meanwhile is brought over.
+    Following,
     /// It is read once through, and synced.
     Checking,
 }
@@ -109,17 +113,25 @@ impl Original {
         })
     }
 
-    /// Returns about how many bytes the copy will have: the pages in use.
+    /// Returns about how many bytes a copy of all pages will have.
     pub(super) fn bytes(&self) -> Result<u64, CopyError> {
-        let pragma = |name: &str| -> Result<u64, CopyError> {
-            let value: i64 = self
-                .conn
-                .pragma_query_value(None, name, |row| row.get(0))
-                .map_err(|source| self.failed(source))?;
-            Ok(u64::try_from(value).unwrap_or(0))
-        };
-        let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
-        Ok(pages.saturating_mul(pragma("page_size")?))
+        let pages = self.pragma("page_count")?;
+        Ok(pages.saturating_mul(self.pragma("page_size")?))
+    }
+
+    /// Returns about how many bytes a copy of the pages in use will have.
+    pub(super) fn bytes_in_use(&self) -> Result<u64, CopyError> {
+        let free = self.pragma("freelist_count")?;
+        let free = free.saturating_mul(self.pragma("page_size")?);
+        Ok(self.bytes()?.saturating_sub(free))
+    }
+
+    fn pragma(&self, name: &str) -> Result<u64, CopyError> {
+        let value: u32 = self
+            .conn
+            .pragma_query_value(None, name, |row| row.get(0))
+            .map_err(|source| self.failed(source))?;
+        Ok(u64::from(value))
     }
 
     /// Reads it once through; an error names the first thing that is wrong with it.
@@ -170,6 +182,7 @@ impl Copy {
             source,
         };
         let file = OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
@@ -199,24 +212,59 @@ impl Copy {
         hand_over(&self.file, like).map_err(|source| self.unwritable(source))
     }
 
-    /// Writes what `original` has now, checks it and syncs it. Returns its bytes.
+    /// Brings over the pages that `original` has, checks them and syncs them. Returns the copy's
+    /// bytes. `is_written` tells that a server may write it meanwhile.
+    pub(super) fn fill_beside(
+        &self,
+        original: &Original,
+        is_written: bool,
+        progress: &mut dyn FnMut(CopyStep),
+    ) -> Result<u64, CopyError> {
+        let total = original.bytes()?;
+        let mut tell = |step| {
+            progress(match step {
+                PagesStep::First { done } => CopyStep::Writing {
+                    done: done.min(total),
+                    total,
+                },
+                PagesStep::Again => CopyStep::Following,
+            });
+        };
+        pages::bring_over(&original.conn, &self.file, is_written, &mut tell).map_err(|error| {
+            match error {
+                PagesError::Original(source) => self.failed(original, source),
+                PagesError::Copy(source) => self.unwritable(source),
+            }
+        })?;
+        progress(CopyStep::Checking);
+        if let Err(differs) = self.check(&original.found) {
+            // The pages are the original's: look there before the disk is suspected.
+            original.check()?;
+            return Err(differs);
+        }
+        self.sync()
+    }
+
+    /// Writes all rows of `original` anew, checks them and syncs them. Returns the copy's bytes.
     pub(super) fn fill(
         &self,
         original: &mut Original,
         progress: &mut dyn FnMut(CopyStep),
     ) -> Result<u64, CopyError> {
-        let total = original.bytes()?;
+        let total = original.bytes_in_use()?;
         let written = self.vacuum(&mut original.conn, &mut |done| {
             progress(CopyStep::Writing { done, total });
         })?;
         written.map_err(|source| self.failed(original, source))?;
         progress(CopyStep::Checking);
         self.check(&original.found)?;
-        self.file
-            .sync_all()
-            .map_err(|source| self.unwritable(source))?;
-        let metadata = self.file.metadata();
-        Ok(metadata.map_err(|source| self.unwritable(source))?.len())
+        self.sync()
+    }
+
+    /// Returns how many bytes are on the disk.
+    fn sync(&self) -> Result<u64, CopyError> {
+        let synced = self.file.sync_all().and_then(|()| self.file.metadata());
+        Ok(synced.map_err(|source| self.unwritable(source))?.len())
     }
 
     fn vacuum(
@@ -229,7 +277,6 @@ impl Copy {
         let Some(text) = path.to_str() else {
             return Err(CopyError::NotUtf8 { path });
         };
-        let mut synced = Ok(());
         let written = thread::scope(|scope| {
             let (ended, end) = mpsc::channel::<()>();
             let worker = scope.spawn(move || {
@@ -239,22 +286,13 @@ impl Copy {
             // Until the worker drops its end: nobody sends anything.
             while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
                 progress(fs::metadata(&self.path).map_or(0, |file| file.len()));
-                // Little by little: of gigabytes at the end, pushes beside us would wait for seconds.
-                // A failure is told to whoever syncs first, and not again.
-                if synced.is_ok() {
-                    synced = self.file.sync_data();
-                }
             }
             worker.join()
         });
-        let written = written.map_err(|_| CopyError::Failed {
+        written.map_err(|_| CopyError::Failed {
             path,
             source: "the thread that wrote it panicked".into(),
-        })?;
-        if written.is_ok() {
-            synced.map_err(|source| self.unwritable(source))?;
-        }
-        Ok(written)
+        })
     }
 
     fn failed(&self, original: &Original, source: rusqlite::Error) -> CopyError {

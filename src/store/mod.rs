@@ -99,6 +99,7 @@ mod notes;
 mod numbers;
 mod open;
 mod packed;
+mod pages;
 mod queues;
 mod readers;
 mod reading;

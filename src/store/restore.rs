@@ -110,7 +110,7 @@ pub fn restore(
         move_files(&database, old).map_err(broken)?;
     }
     let mut original = open_backup(&database, file, purpose)?;
-    let bytes = original.bytes()?;
+    let bytes = original.bytes_in_use()?;
     copy::require_room(copy::folder_of(&database), bytes, 0, disk::free)?;
     original.check()?;
     // One that was left behind may be another user's.

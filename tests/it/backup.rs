@@ -280,7 +280,7 @@ fn a_disk_that_takes_no_more_is_said_and_nothing_is_left() {
     let output = limited("backup", &database, &file);
     assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
     assert!(
-        stderr(&output).contains("cannot copy"),
+        stderr(&output).contains("cannot write"),
         "{}",
         printed(&output)
     );
