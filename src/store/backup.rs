@@ -26,7 +26,7 @@ use crate::store::lock;
 use crate::store::options::{FreeDisk, Purpose};
 
 /// How much of the database's size the log may grow by meanwhile, as a divisor: a thousand pushes a
-/// second write 18 MB of log a second, and the last pass reads 300 MB in it where much else goes on.
+/// second write 18 MB of log a second, and the last pass is supposed to read 300 MB in that time.
 const LOG_SHARE: u64 = 16;
 
 /// What the log may grow by at least.
@@ -77,8 +77,8 @@ pub enum BackupError {
 }
 
 /// Copies `database` into `file`, which must not be there unless `may_replace`. Blocks for as long as
-/// it takes, some seconds for each gigabyte and a minute beside a server; `progress` is told now and then. From then on the
-/// calling thread has the lowest priority.
+/// it takes, some seven seconds for each gigabyte, and a hundred beside a server; `progress` is told
+/// now and then. From then on the calling thread has the lowest priority.
 pub fn backup(
     database: &Path,
     file: &Path,

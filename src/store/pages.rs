@@ -8,8 +8,8 @@
 //! pass, which writes only the pages that differ. The last pass is one reading without rests and finds
 //! little left to write: what that one moment shows is what the copy has, to the byte.
 //!
-//! The log grows by what arrives during the last pass alone, which reads every page once: some two
-//! seconds for each gigabyte in the system's memory, on a machine that has little else to do.
+//! The log grows only by what arrives during the last pass, which reads every page of the database and
+//! of the copy once.
 //!
 //! Pages are read through SQLite (its table `sqlite_dbpage`), which knows what of the log belongs to a
 //! page. Deliberately not here: what a page holds, and whether that is sound (`copy.rs` checks it).
