@@ -25,8 +25,9 @@ const SELECT_TABLES: &str = "
     SELECT name FROM pragma_table_list
     WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 
-const SELECT_WORD_TABLES: &str =
-    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'";
+const SELECT_WORD_TABLES: &str = "
+    SELECT name FROM pragma_table_list
+    WHERE schema = 'main' AND type = 'virtual' AND name LIKE '%\\_words' ESCAPE '\\'";
 
 const SELECT_CHANGES: &str = "SELECT * FROM noted_change ORDER BY number";
 

@@ -1,8 +1,7 @@
 //! Databases of made-up history, made once and kept for the next run.
 //!
-//! All sizes are of the same days, so that the larger one has more in every window and behind every
-//! filter, and not only more that nobody looks at. They end when they are made, since the newest days
-//! are kept by the minute; one that is older than that is made anew.
+//! They end when they are made, since the newest days are kept by the minute; one that is older than that
+//! is made anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};

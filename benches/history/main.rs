@@ -3,12 +3,14 @@
 //! ```text
 //! cargo bench --bench history                                 100,000 and 1,000,000 jobs
 //! cargo bench --bench history -- --sizes 100000,3000000       others
+//! cargo bench --bench history -- --longer                     the larger ones over a longer time
 //! cargo bench --bench history -- --pushes 1000                the same while pushes come in
 //! ```
 //!
 //! The databases are made by `mpsink demo`, always with the same seed, and kept under `target/` for
 //! the next run: 1,000,000 jobs take minutes and 2 GB. All sizes are of the same 30 days, so that
-//! there is more behind every filter and in every window, not only more that is older.
+//! there is more behind every filter and in every window, not only more that is older, unless `--longer`
+//! is given.
 
 #![expect(
     clippy::print_stdout,
@@ -52,6 +54,9 @@ struct Options {
     /// Over how many days
     #[arg(long, default_value_t = 30)]
     days: u32,
+    /// Those are the days of the first size; each larger one has as many jobs a day
+    #[arg(long)]
+    longer: bool,
     /// How often each page is asked for
     #[arg(long, default_value_t = 40)]
     repeat: usize,
@@ -94,7 +99,7 @@ fn main() -> anyhow::Result<()> {
     let program = options.server.as_deref().unwrap_or(own_program());
     let mut all = Vec::new();
     for jobs in &options.sizes {
-        let made = database::made(program, *jobs, options.days)?;
+        let made = database::made(program, *jobs, options.days_of(*jobs)?)?;
         let database = match options.pushes {
             Some(_) => made.copy()?,
             None => made,
@@ -112,6 +117,13 @@ fn main() -> anyhow::Result<()> {
 }
 
 impl Options {
+    fn days_of(&self, jobs: u64) -> anyhow::Result<u32> {
+        match self.sizes.first() {
+            Some(first) if self.longer => Ok(u32::try_from(u64::from(self.days) * jobs / first)?),
+            _ => Ok(self.days),
+        }
+    }
+
     fn has(&self, part: &str) -> bool {
         self.parts.iter().any(|other| other == part)
     }

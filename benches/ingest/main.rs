@@ -6,6 +6,7 @@
 //! cargo bench --bench ingest -- --rate 1000                   open loop
 //! cargo bench --bench ingest -- --rate 1000 --viewers 200     the same without and with readers,
 //!     --exports 2 --chores --database demo.db                 in turns
+//! cargo bench --bench ingest -- --rate half ...               at half the peak of the same minute
 //! ```
 //!
 //! All is signed and distinct, and the server checks everything it always checks. The load
@@ -16,6 +17,7 @@
 use std::env;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Parser;
 
 use crate::bare::http;
@@ -35,9 +37,10 @@ struct Options {
     /// Connections of the closed loop
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
     connections: Vec<usize>,
-    /// Pushes a second of the open loop
-    #[arg(long)]
-    rate: Option<u32>,
+    /// Pushes a second of the open loop; `half` for half of what 256 connections are acknowledged right
+    /// before each row
+    #[arg(long, value_parser = Rate::parse)]
+    rate: Option<Rate>,
     /// How long each row takes
     #[arg(long, default_value_t = 3)]
     seconds: u32,
@@ -75,6 +78,23 @@ struct Options {
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// How many pushes the open loop sends a second.
+#[derive(Clone, Copy)]
+enum Rate {
+    Given(u32),
+    HalfThePeak,
+}
+
+impl Rate {
+    fn parse(text: &str) -> anyhow::Result<Rate> {
+        if text == "half" {
+            return Ok(Rate::HalfThePeak);
+        }
+        let rate = text.parse().context("a number, or `half`")?;
+        Ok(Rate::Given(rate))
+    }
 }
 
 fn main() -> anyhow::Result<()> {

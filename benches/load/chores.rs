@@ -2,7 +2,7 @@
 //! old history being taken away.
 
 use std::io;
-use std::path::{self, Path};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -23,10 +23,8 @@ pub(crate) struct Chores {
 }
 
 impl Chores {
-    /// `demo` is the database of a running server, `program` its build.
+    /// `demo` is the absolute path of a running server's database, `program` its build.
     pub(crate) fn start(program: &Path, demo: &Path) -> anyhow::Result<Chores> {
-        // Absolute, so that it has a folder.
-        let demo = &path::absolute(demo)?;
         let prune = on_demo(program, demo, &["prune", "--history", HISTORY_KEPT]).spawn()?;
         let (program, demo) = (program.to_owned(), demo.to_owned());
         let (stop, stopped) = channel();

@@ -8,7 +8,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -65,7 +65,8 @@ impl Server {
         certificates: &CertificateHost,
     ) -> anyhow::Result<Server> {
         let folder = tempfile::tempdir()?;
-        let database = demo.map_or_else(|| folder.path().join("mpsink.db"), Path::to_owned);
+        // Absolute, since it is started in another folder.
+        let database = demo.map_or_else(|| Ok(folder.path().join("mpsink.db")), path::absolute)?;
         let mut command = Command::new(program.unwrap_or(own_program()));
         command.current_dir(folder.path()).arg("serve");
         command.arg("--database").arg(&database);
