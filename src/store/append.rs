@@ -106,7 +106,7 @@ fn append_packed(
     }
     let appended = match insert_delivery(tx, arrival, key, message_sha256)? {
         Some(delivery) => {
-            insert_capture(tx, delivery, arrival, packed)?;
+            insert_capture(tx, delivery, packed)?;
             insert_events(tx, ctx, batch, delivery, arrival)?;
             if !batch.is_import {
                 let events = arrival.events.iter();
@@ -114,7 +114,7 @@ fn append_packed(
                     .for_each(|event| batch.tally.add_event(event.word(), state_of(event).word()));
             }
             note_stored(ctx, batch, arrival);
-            batch.deliveries += 1;
+            batch.note_message(arrival.delivery.received_at);
             Appended::Stored { delivery }
         }
         None => count_duplicate(tx, batch, &arrival.delivery, key, message_sha256)?,
@@ -299,15 +299,10 @@ fn note_stored(ctx: &Context, batch: &mut Batch, arrival: &Arrival) {
     }
 }
 
-fn insert_capture(
-    tx: &Transaction<'_>,
-    delivery: RowId,
-    arrival: &Arrival,
-    packed: &Packed,
-) -> rusqlite::Result<()> {
+fn insert_capture(tx: &Transaction<'_>, delivery: RowId, packed: &Packed) -> rusqlite::Result<()> {
     let mut insert = tx.prepare_cached(INSERT_CAPTURE)?;
     insert.execute(params![delivery, packed.bytes()])?;
-    retention::note_message(tx, arrival.delivery.received_at)
+    Ok(())
 }
 
 /// Packs the push of an arrival as it is kept.

@@ -28,8 +28,8 @@ use crate::store::lanes::Queues;
 use crate::store::numbers::{About, Numbers};
 use crate::store::records::RowId;
 use crate::store::rollups::Deltas;
-use crate::store::runs;
 use crate::store::words::WordChanges;
+use crate::store::{retention, runs};
 
 const ADD_DELIVERIES: &str = "UPDATE total SET value = value + ?1 WHERE name = 'deliveries'";
 
@@ -52,7 +52,9 @@ pub(super) struct Batch {
     /// What came.
     pub(super) arrivals: Hours,
     /// How many deliveries are new.
-    pub(super) deliveries: i64,
+    deliveries: i64,
+    /// When the first of them was received.
+    oldest_message: Option<Timestamp>,
     /// When the last push was sent and received.
     last_push: Option<(Timestamp, Timestamp)>,
 }
@@ -108,6 +110,13 @@ impl Batch {
         }
     }
 
+    /// Notes that a delivery is new, with its message.
+    pub(super) fn note_message(&mut self, received_at: Timestamp) {
+        self.deliveries += 1;
+        let oldest = self.oldest_message.get_or_insert(received_at);
+        *oldest = received_at.min(*oldest);
+    }
+
     /// Notes by which clocks a push came that was taken.
     pub(super) fn note_push(&mut self, push: &Delivery) {
         if let Some(sent_at) = push.headers.sent_at() {
@@ -139,6 +148,9 @@ impl Batch {
         self.tally.add(mem::take(&mut shares.ends));
         mem::take(&mut self.arrivals).write(tx)?;
         add_deliveries(tx, mem::take(&mut self.deliveries))?;
+        if let Some(oldest) = self.oldest_message.take() {
+            retention::note_message(tx, oldest)?;
+        }
         if let Some((sent_at, received_at)) = self.last_push.take() {
             let mut set = tx.prepare_cached(SET_LAST_PUSH)?;
             set.execute(params![sent_at.0, received_at.0])?;

@@ -5,7 +5,7 @@
 //! and how many pushes brought them, duplicates too. What depends on the row (its roll-up, its
 //! words, its queue) is kept with it, by what the row was before and what it is now.
 
-use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::clock::Timestamp;
 use crate::notification::event::{Event, JobState};
@@ -60,24 +60,17 @@ const INSERT_JOB: &str = "
       message, user_data, input, submitted_at, started_at, finished_at, duration_ms, events,
       deliveries, conflict, last_event_at, extra
     ) VALUES (
-      :id, :job, :owner, :region, :queue, :run, :workflow, :names, :type, :state, :raw_state, :code,
-      :error_group, :message, :user_data, :input, :submitted_at, :started_at, :finished_at,
-      :duration_ms, :events, :deliveries, :conflict, :last_event_at, :extra
+      ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+      ?21, ?22, ?23, ?24, ?25
     )";
 
 const UPDATE_JOB: &str = "
     UPDATE job SET
-      job = :job, owner = :owner, region = :region, queue = :queue, run = :run,
-      workflow = :workflow, names = :names, type = :type,
-      state = :state, raw_state = :raw_state, code = :code,
-      error_group = :error_group, message = :message,
-      user_data = :user_data, input = :input,
-      submitted_at = :submitted_at, started_at = :started_at,
-      finished_at = :finished_at, duration_ms = :duration_ms,
-      events = :events, deliveries = :deliveries,
-      conflict = :conflict, last_event_at = :last_event_at,
-      extra = :extra
-    WHERE id = :id";
+      region = ?4, queue = ?5, run = ?6, workflow = ?7, names = ?8, type = ?9, state = ?10,
+      raw_state = ?11, code = ?12, error_group = ?13, message = ?14, user_data = ?15, input = ?16,
+      submitted_at = ?17, started_at = ?18, finished_at = ?19, duration_ms = ?20, events = ?21,
+      deliveries = ?22, conflict = ?23, last_event_at = ?24, extra = ?25
+    WHERE id = ?1";
 
 const UPDATE_COUNTS: &str = "UPDATE job SET events = ?2, deliveries = ?3 WHERE id = ?1";
 
@@ -391,36 +384,37 @@ fn replace(
     Ok(change)
 }
 
-/// Runs a statement that sets every column.
+/// Runs a statement whose parameters are these, by their places: by their names SQLite would look through
+/// all of them for each.
 fn write(tx: &Transaction<'_>, sql: &str, id: RowId, folded: &FoldedJob) -> rusqlite::Result<()> {
     let record = &folded.record;
-    tx.prepare_cached(sql)?.execute(named_params! {
-            ":id": id,
-            ":job": record.id,
-            ":owner": record.owner,
-            ":region": record.region,
-            ":queue": record.queue,
-            ":run": record.run,
-            ":workflow": record.workflow,
-            ":names": folded.names,
-            ":type": record.job_type,
-            ":state": record.state.word(),
-            ":raw_state": record.raw_state,
-            ":code": record.code,
-            ":error_group": record.group,
-            ":message": record.message,
-            ":user_data": record.user_data,
-            ":input": record.input.as_ref().map(json).transpose()?,
-            ":submitted_at": record.submitted_at.map(|at| at.0),
-            ":started_at": record.started_at.map(|at| at.0),
-            ":finished_at": record.finished_at.map(|at| at.0),
-            ":duration_ms": record.duration_ms,
-            ":events": count(record.events),
-            ":deliveries": count(record.deliveries),
-            ":conflict": record.conflict,
-            ":last_event_at": record.last_event_at.0,
-            ":extra": json(&record.extra)?,
-    })?;
+    tx.prepare_cached(sql)?.execute(params![
+        id,
+        record.id,
+        record.owner,
+        record.region,
+        record.queue,
+        record.run,
+        record.workflow,
+        folded.names,
+        record.job_type,
+        record.state.word(),
+        record.raw_state,
+        record.code,
+        record.group,
+        record.message,
+        record.user_data,
+        record.input.as_ref().map(json).transpose()?,
+        record.submitted_at.map(|at| at.0),
+        record.started_at.map(|at| at.0),
+        record.finished_at.map(|at| at.0),
+        record.duration_ms,
+        count(record.events),
+        count(record.deliveries),
+        record.conflict,
+        record.last_event_at.0,
+        json(&record.extra)?,
+    ])?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Row, Transaction, named_params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::notification::event::JobState;
 use crate::store::batch::{News, Shares};
@@ -68,23 +68,17 @@ const INSERT_RUN: &str = "
       nothing_done, raw_state, code, error_group, message, created_at, finished_at, duration_ms,
       events, deliveries, conflict, start_missing, last_event_at, extra
     ) VALUES (
-      :id, :run, :owner, :region, :workflow, :workflow_name, :media_id, :input, :user_data,
-      :outcome, :nothing_done, :raw_state, :code, :error_group, :message, :created_at, :finished_at,
-      :duration_ms, :events, :deliveries, :conflict, :start_missing, :last_event_at, :extra
+      ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+      ?21, ?22, ?23, ?24
     )";
 
 const UPDATE_RUN: &str = "
     UPDATE run SET
-      run = :run, owner = :owner, region = :region, workflow = :workflow,
-      workflow_name = :workflow_name, media_id = :media_id,
-      input = :input, user_data = :user_data, outcome = :outcome,
-      nothing_done = :nothing_done, raw_state = :raw_state,
-      code = :code, error_group = :error_group, message = :message,
-      created_at = :created_at, finished_at = :finished_at,
-      duration_ms = :duration_ms, events = :events,
-      deliveries = :deliveries, conflict = :conflict, start_missing = :start_missing,
-      last_event_at = :last_event_at, extra = :extra
-    WHERE id = :id";
+      region = ?4, workflow = ?5, workflow_name = ?6, media_id = ?7, input = ?8, user_data = ?9,
+      outcome = ?10, nothing_done = ?11, raw_state = ?12, code = ?13, error_group = ?14,
+      message = ?15, created_at = ?16, finished_at = ?17, duration_ms = ?18, events = ?19,
+      deliveries = ?20, conflict = ?21, start_missing = ?22, last_event_at = ?23, extra = ?24
+    WHERE id = ?1";
 
 const UPSERT_ACTIVITY: &str = "
     INSERT INTO activity (
@@ -92,9 +86,7 @@ const UPSERT_ACTIVITY: &str = "
       raw_state, code, error_group, message, started_at, finished_at, duration_ms, conflict, last_event_at,
       extra
     ) VALUES (
-      :of_run, :run, :owner, :name, :type, :region, :workflow, :workflow_name, :job, :template_id,
-      :state, :raw_state, :code, :error_group, :message, :started_at, :finished_at, :duration_ms,
-      :conflict, :last_event_at, :extra
+      ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21
     )
     ON CONFLICT (of_run, name, type) DO UPDATE SET
       region = excluded.region, workflow = excluded.workflow,
@@ -411,34 +403,35 @@ fn replace_activities(
     Ok(has_changed)
 }
 
-/// Runs a statement that sets every column.
+/// Runs a statement whose parameters are these, by their places: by their names SQLite would look through
+/// all of them for each.
 fn write(tx: &Transaction<'_>, sql: &str, id: RowId, record: &RunRecord) -> rusqlite::Result<()> {
-    tx.prepare_cached(sql)?.execute(named_params! {
-            ":id": id,
-            ":run": record.id,
-            ":owner": record.owner,
-            ":region": record.region,
-            ":workflow": record.workflow.id,
-            ":workflow_name": record.workflow.name,
-            ":media_id": record.media_id,
-            ":input": record.input.as_ref().map(json).transpose()?,
-            ":user_data": record.user_data,
-            ":outcome": record.outcome.word(),
-            ":nothing_done": record.nothing_done,
-            ":raw_state": record.raw_state,
-            ":code": record.code,
-            ":error_group": record.group,
-            ":message": record.message,
-            ":created_at": record.created_at.map(|at| at.0),
-            ":finished_at": record.finished_at.map(|at| at.0),
-            ":duration_ms": record.duration_ms,
-            ":events": count(record.events),
-            ":deliveries": count(record.deliveries),
-            ":conflict": record.conflict,
-            ":start_missing": record.start_missing,
-            ":last_event_at": record.last_event_at.0,
-            ":extra": json(&record.extra)?,
-    })?;
+    tx.prepare_cached(sql)?.execute(params![
+        id,
+        record.id,
+        record.owner,
+        record.region,
+        record.workflow.id,
+        record.workflow.name,
+        record.media_id,
+        record.input.as_ref().map(json).transpose()?,
+        record.user_data,
+        record.outcome.word(),
+        record.nothing_done,
+        record.raw_state,
+        record.code,
+        record.group,
+        record.message,
+        record.created_at.map(|at| at.0),
+        record.finished_at.map(|at| at.0),
+        record.duration_ms,
+        count(record.events),
+        count(record.deliveries),
+        record.conflict,
+        record.start_missing,
+        record.last_event_at.0,
+        json(&record.extra)?,
+    ])?;
     Ok(())
 }
 
@@ -448,29 +441,29 @@ fn upsert_activity(
     record: &ActivityRecord,
 ) -> rusqlite::Result<()> {
     let mut upsert = tx.prepare_cached(UPSERT_ACTIVITY)?;
-    upsert.execute(named_params! {
-        ":of_run": run,
-        ":run": record.run,
-        ":owner": record.owner,
-        ":name": record.name,
-        ":type": record.activity_type,
-        ":region": record.region,
-        ":workflow": record.workflow.id,
-        ":workflow_name": record.workflow.name,
-        ":job": record.job,
-        ":template_id": record.template_id,
-        ":state": record.state.word(),
-        ":raw_state": record.raw_state,
-        ":code": record.code,
-        ":error_group": record.group,
-        ":message": record.message,
-        ":started_at": record.started_at.map(|at| at.0),
-        ":finished_at": record.finished_at.map(|at| at.0),
-        ":duration_ms": record.duration_ms,
-        ":conflict": record.conflict,
-        ":last_event_at": record.last_event_at.0,
-        ":extra": json(&record.extra)?,
-    })?;
+    upsert.execute(params![
+        run,
+        record.run,
+        record.owner,
+        record.name,
+        record.activity_type,
+        record.region,
+        record.workflow.id,
+        record.workflow.name,
+        record.job,
+        record.template_id,
+        record.state.word(),
+        record.raw_state,
+        record.code,
+        record.group,
+        record.message,
+        record.started_at.map(|at| at.0),
+        record.finished_at.map(|at| at.0),
+        record.duration_ms,
+        record.conflict,
+        record.last_event_at.0,
+        json(&record.extra)?,
+    ])?;
     Ok(())
 }
 
