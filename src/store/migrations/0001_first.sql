@@ -249,7 +249,9 @@ CREATE TABLE run (
 
 CREATE INDEX run_by_time ON run (last_event_at);
 CREATE INDEX run_by_workflow ON run (workflow, last_event_at) WHERE workflow IS NOT NULL;
-CREATE INDEX run_by_outcome ON run (outcome, last_event_at);
+-- With what tells a run's lane and whether it is stale, so that no row is read which is not shown.
+CREATE INDEX run_by_outcome
+  ON run (outcome, last_event_at, id, workflow, owner, region, created_at);
 CREATE INDEX run_by_media ON run (media_id, last_event_at) WHERE media_id IS NOT NULL;
 -- The rare ones, which /completeness looks for by themselves.
 CREATE INDEX run_start_missing ON run (last_event_at) WHERE start_missing = 1;

@@ -507,6 +507,30 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_a_lane_with_a_rare_outcome_are_counted_without_a_look_at_rows() {
+        let test = some_runs();
+        let workflows = Workflows::new(Vec::new(), crate::clock::Clock::standing_at(NOON));
+        let mut look = test.look();
+        let tx = look.transaction().unwrap();
+        for outcome in [RunOutcome::Running, RunOutcome::Stale, RunOutcome::Failed] {
+            let filter = RunFilter {
+                workflow: Some("w1".to_owned()),
+                owner: Some("1001".to_owned()),
+                region: Some("r".to_owned()),
+                outcome: Some(outcome),
+                ..RunFilter::default()
+            };
+            let query = query(&tx, &filter, &workflows.ages(), |lead| lead);
+            let statements = query.unwrap().unwrap().statements();
+            for sql in statements.iter().filter(|sql| sql.contains("COUNT(*)")) {
+                let plan = fixtures::plan(&tx, sql);
+                let index = "SEARCH run USING COVERING INDEX run_by_outcome";
+                assert!(plan.contains(index), "{sql}\n{plan}");
+            }
+        }
+    }
+
+    #[test]
     fn a_page_ends_before_its_activities_are_too_many_and_the_next_goes_on() {
         let test = fixtures::open();
         for run in 0..25 {
