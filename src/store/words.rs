@@ -14,7 +14,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use percent_encoding::percent_decode_str;
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::store::records::{JobRecord, RowId, RunRecord};
 
@@ -36,6 +36,13 @@ const DELETE_JOB_WORDS: &str = "DELETE FROM job_words WHERE rowid = ?1";
 const INSERT_RUN_WORDS: &str = "INSERT INTO run_words (rowid, words) VALUES (?1, ?2)";
 
 const DELETE_RUN_WORDS: &str = "DELETE FROM run_words WHERE rowid = ?1";
+
+// From the first term on that a longer word than this one could be.
+const SELECT_JOB_TERM: &str =
+    "SELECT term FROM job_term WHERE term >= ?1 || '0' ORDER BY term LIMIT 1";
+
+const SELECT_RUN_TERM: &str =
+    "SELECT term FROM run_term WHERE term >= ?1 || '0' ORDER BY term LIMIT 1";
 
 /// Whose words.
 #[derive(Clone, Copy, Debug)]
@@ -193,19 +200,33 @@ fn is_word_by_itself(c: char) -> bool {
 /// Turns what a person typed into a question for the index: all of its words, the last by prefix
 /// from its second character on; or all words of what it says URL-decoded. `None` if there is no word
 /// in it, which finds nothing.
-pub(super) fn question(typed: &str) -> Option<String> {
-    let typed: String = typed.chars().take(QUERY_CHARS_MAX).collect();
-    let as_typed = phrases(&typed);
-    let decoded = percent_decode_str(&typed).decode_utf8().ok();
-    let decoded = decoded.filter(|decoded| *decoded != typed);
-    let decoded = decoded.and_then(|decoded| phrases(&decoded));
-    match (as_typed, decoded) {
-        (Some(typed), Some(decoded)) => Some(format!("({typed}) OR ({decoded})")),
-        (typed, decoded) => typed.or(decoded),
-    }
+pub(super) fn question(
+    tx: &Transaction<'_>,
+    whose: Words,
+    typed: &str,
+) -> rusqlite::Result<Option<String>> {
+    question_by(typed, |word| begins_longer(tx, whose, word))
 }
 
-fn phrases(text: &str) -> Option<String> {
+fn question_by(
+    typed: &str,
+    begins_longer: impl Fn(&str) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<Option<String>> {
+    let typed: String = typed.chars().take(QUERY_CHARS_MAX).collect();
+    let as_typed = phrases(&typed, &begins_longer)?;
+    let decoded = percent_decode_str(&typed).decode_utf8().ok();
+    let decoded = decoded.filter(|decoded| *decoded != typed);
+    let decoded = decoded.map(|decoded| phrases(&decoded, &begins_longer));
+    Ok(match (as_typed, decoded.transpose()?.flatten()) {
+        (Some(typed), Some(decoded)) => Some(format!("({typed}) OR ({decoded})")),
+        (typed, decoded) => typed.or(decoded),
+    })
+}
+
+fn phrases(
+    text: &str,
+    begins_longer: impl Fn(&str) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<Option<String>> {
     let mut phrases = Vec::new();
     let words = text
         .split_whitespace()
@@ -223,11 +244,29 @@ fn phrases(text: &str) -> Option<String> {
         phrases.push(phrase);
     }
     let all = phrases.join(" ");
-    let last = all.trim_end_matches(|c: char| !c.is_alphanumeric());
-    let chars = last.chars().rev().take_while(|c| c.is_alphanumeric());
+    let end = all.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let last = end.rsplit(|c: char| !c.is_alphanumeric()).next();
+    let last = last.unwrap_or_default();
     // What begins with one letter is a good part of everything, and takes long to put together.
-    let by_prefix = if chars.count() > 1 { " *" } else { "" };
-    (!all.is_empty()).then(|| all + by_prefix)
+    let by_prefix = last.chars().count() > 1 && begins_longer(last)?;
+    let by_prefix = if by_prefix { " *" } else { "" };
+    Ok((!all.is_empty()).then(|| all + by_prefix))
+}
+
+/// Tells whether any indexed word may begin with this one and be longer. By prefix the index puts together
+/// the rows of all words before it gives the first, which takes the longer the more there are.
+fn begins_longer(tx: &Transaction<'_>, whose: Words, word: &str) -> rusqlite::Result<bool> {
+    if !word.is_ascii() {
+        // What its letters are folded to is the tokenizer's.
+        return Ok(true);
+    }
+    let word = word.to_ascii_lowercase();
+    let mut select = tx.prepare_cached(match whose {
+        Words::OfJobs => SELECT_JOB_TERM,
+        Words::OfRuns => SELECT_RUN_TERM,
+    })?;
+    let next: Option<String> = select.query_row([&word], |row| row.get(0)).optional()?;
+    Ok(next.is_some_and(|next| next.starts_with(&word)))
 }
 
 #[cfg(test)]
@@ -345,6 +384,28 @@ mod tests {
         ] {
             assert_eq!(jobs(&test, q), expected, "{q}");
         }
+    }
+
+    #[test]
+    fn a_word_is_asked_for_by_prefix_if_a_longer_one_begins_so() {
+        let test = fixtures::open();
+        put(&test, "m1", 0, Event::Job(job("a", None, "clip Clips été")));
+        let mut look = test.look();
+        let tx = look.transaction().unwrap();
+        for (typed, expected) in [
+            ("clip", "\"clip\" *"),
+            ("CLI", "\"CLI\" *"),
+            ("CLIPS", "\"CLIPS\""),
+            ("clips clipz", "\"clips\" \"clipz\""),
+            ("ete", "\"ete\""),
+            ("été", "\"été\" *"),
+            ("zz", "\"zz\""),
+        ] {
+            let question = question(&tx, Words::OfJobs, typed).unwrap();
+            assert_eq!(question.as_deref(), Some(expected));
+        }
+        let of_runs = question(&tx, Words::OfRuns, "clip").unwrap();
+        assert_eq!(of_runs.as_deref(), Some("\"clip\""));
     }
 
     #[test]
@@ -474,7 +535,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_question_has_no_quote_or_nul_of_its_own(typed in any::<String>()) {
-            if let Some(question) = question(&typed) {
+            if let Some(question) = question_by(&typed, |_| Ok(true)).unwrap() {
                 prop_assert!(!question.contains('\0'));
                 let quotes = question.matches('"').count();
                 prop_assert!(quotes % 2 == 0 && quotes <= 4 * QUERY_WORDS_MAX);

@@ -310,6 +310,10 @@ CREATE VIRTUAL TABLE run_words USING fts5 (
   words, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
 );
 
+-- The same, word by word; they take no room.
+CREATE VIRTUAL TABLE job_term USING fts5vocab(job_words, instance);
+CREATE VIRTUAL TABLE run_term USING fts5vocab(run_words, instance);
+
 -- What ended, summed by the minute (the last 8 days) and by the hour; see rollups.rs.
 CREATE TABLE rollup_minute (
   at INTEGER NOT NULL,

@@ -17,7 +17,7 @@ use crate::store::readers::query::{Index, Lead, Query, Rows, Shape, counted, is_
 use crate::store::readers::{deliveries, events, listing};
 use crate::store::records::{JobDetail, JobRecord, Listing, Page, PageKey, RowId};
 use crate::store::scan_records::{Scanned, Stretch};
-use crate::store::words;
+use crate::store::words::{self, Words};
 
 /// The most jobs that one id may name, one for each owner: a stranger who is let in cannot make a
 /// page endless.
@@ -160,7 +160,8 @@ fn typed_query(
     } else if is_there(IS_RUN)? {
         Some(query(filter, lead(Lead::Index(&BY_RUN))).equals("run", id))
     } else {
-        words::question(typed).map(|question| query(filter, Lead::Words(question)))
+        words::question(tx, Words::OfJobs, typed)?
+            .map(|question| query(filter, Lead::Words(question)))
     })
 }
 

@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use crate::clock::Timestamp;
 use crate::store::cells::{self, Cells, Order};
 use crate::store::filters::RunFilter;
+use crate::store::fold_run;
 use crate::store::lane_records::Counted;
 use crate::store::lanes::{Ages, Workflows};
 use crate::store::readers::query::{Index, Lead, Query, Rows, Shape, counted};
@@ -21,7 +22,7 @@ use crate::store::records::{
 };
 use crate::store::runs::{activity_record, record};
 use crate::store::scan_records::{Scanned, Stretch};
-use crate::store::{fold_run, words};
+use crate::store::words::{self, Words};
 
 /// The most runs that one id may name, one for each owner.
 const OWNERS_OF_ID_MAX: i64 = 100;
@@ -334,7 +335,7 @@ fn query(
         Some(typed) if is_there(IS_JOB, typed)? => by(Lead::Few)
             .and("(run.run, run.owner) IN (SELECT job.run, job.owner FROM job WHERE job.job = :q)")
             .bind(":q", typed.to_owned()),
-        Some(typed) => match words::question(typed) {
+        Some(typed) => match words::question(tx, Words::OfRuns, typed)? {
             Some(question) => Query::new(&LIST, Lead::Words(question)),
             None => return Ok(None),
         },

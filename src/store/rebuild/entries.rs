@@ -9,8 +9,7 @@
 //! It is read in many snapshots. A row that was written meanwhile may differ, and is then written once
 //! more: needless, and no harm. What was written since its words were read is right.
 //!
-//! The table that shows a words' index word by word is SQLite's own, and is made for the reading
-//! alone, and gone with its transaction.
+//! The table that shows a words' index word by word is SQLite's own (`job_term`, `run_term`).
 
 use rusqlite::Transaction;
 
@@ -26,15 +25,12 @@ pub const ENTRIES_MAX: RowId = 4_000_000;
 /// from being emptied; those of one word are not divided.
 const PIECE_ENTRIES_MIN: usize = 100_000;
 
-const SHOW_JOB_WORDS: &str =
-    "CREATE VIRTUAL TABLE temp.entry USING fts5vocab(main, job_words, instance)";
+// The tables give their words in this order by themselves.
+const SELECT_JOB_ENTRIES: &str =
+    "SELECT doc, term, offset FROM job_term WHERE term > +?1 ORDER BY term";
 
-const SHOW_RUN_WORDS: &str =
-    "CREATE VIRTUAL TABLE temp.entry USING fts5vocab(main, run_words, instance)";
-
-// The table gives its words in this order by itself.
-const SELECT_ENTRIES: &str =
-    "SELECT doc, term, offset FROM temp.entry WHERE term > +?1 ORDER BY term";
+const SELECT_RUN_ENTRIES: &str =
+    "SELECT doc, term, offset FROM run_term WHERE term > +?1 ORDER BY term";
 
 /// The entries of the rows behind one row.
 #[derive(Debug)]
@@ -60,8 +56,10 @@ impl Entries {
         whose: Words,
         behind: &str,
     ) -> rusqlite::Result<Option<String>> {
-        show(tx, whose)?;
-        let mut select = tx.prepare(SELECT_ENTRIES)?;
+        let mut select = tx.prepare_cached(match whose {
+            Words::OfJobs => SELECT_JOB_ENTRIES,
+            Words::OfRuns => SELECT_RUN_ENTRIES,
+        })?;
         let mut entries = select.query([behind])?;
         let mut last = String::new();
         let mut read = 0;
@@ -87,18 +85,6 @@ impl Entries {
         place(row, self.after).and_then(|place| self.digests.get(place))
             == Some(&words::digest(indexed))
     }
-}
-
-/// Makes the table for this transaction.
-fn show(tx: &Transaction<'_>, whose: Words) -> rusqlite::Result<()> {
-    // The connection cannot write the database in any case; this is about its own memory.
-    tx.pragma_update(None, "query_only", false)?;
-    let shown = tx.execute_batch(match whose {
-        Words::OfJobs => SHOW_JOB_WORDS,
-        Words::OfRuns => SHOW_RUN_WORDS,
-    });
-    tx.pragma_update(None, "query_only", true)?;
-    shown
 }
 
 fn place(row: RowId, after: RowId) -> Option<usize> {
@@ -180,25 +166,6 @@ mod tests {
                 "{row}"
             );
         }
-    }
-
-    #[test]
-    fn reading_entries_leaves_nothing_behind_and_the_connections_read_only() {
-        let test = fixtures::open();
-        put(&test, "m1", "a", "word");
-        for _ in 0..9 {
-            entries(&test);
-        }
-        let readers = &test.store.inner.readers;
-        let tables = "SELECT COUNT(*) FROM sqlite_temp_schema";
-        let left: i64 = readers
-            .read(|tx| tx.query_row(tables, [], |row| row.get(0)))
-            .unwrap();
-        assert_eq!(left, 0);
-        let query_only: bool = readers
-            .read(|tx| tx.pragma_query_value(None, "query_only", |row| row.get(0)))
-            .unwrap();
-        assert!(query_only);
     }
 
     proptest! {
