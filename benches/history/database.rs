@@ -3,7 +3,7 @@
 //! They end when they are made, since the newest days are kept by the minute; one that is older than that
 //! is made anew.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -76,6 +76,8 @@ impl Database {
         let path = self.path.with_file_name("pushed-to.db");
         remove(&path)?;
         fs::copy(&self.path, &path).context("cannot copy the database")?;
+        // Else the copy is written to the disk while pushes wait for theirs.
+        File::open(&path)?.sync_all()?;
         Ok(Database {
             path,
             ..self.clone()
