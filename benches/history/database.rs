@@ -1,7 +1,7 @@
 //! Databases of made-up history, made once and kept for the next run.
 //!
-//! They end when they are made, since the newest days are kept by the minute; one that is older than that
-//! is made anew.
+//! They end when they are made, since the newest days are kept by the minute; one that is older than
+//! that is made anew.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -9,8 +9,8 @@
 //!
 //! The databases are made by `mpsink demo`, always with the same seed, and kept under `target/` for
 //! the next run: 1,000,000 jobs take minutes and 2 GB. All sizes are of the same 30 days, so that
-//! there is more behind every filter and in every window, not only more that is older, unless `--longer`
-//! is given.
+//! there is more behind every filter and in every window, not only more that is older, unless
+//! `--longer` is given.
 
 #![expect(
     clippy::print_stdout,

@@ -37,8 +37,8 @@ struct Options {
     /// Connections of the closed loop
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
     connections: Vec<usize>,
-    /// Pushes a second of the open loop; `half` for half of what 256 connections are acknowledged right
-    /// before each row
+    /// Pushes a second of the open loop; `half` for half of what 256 connections are acknowledged
+    /// right before each row
     #[arg(long, value_parser = Rate::parse)]
     rate: Option<Rate>,
     /// How long each row takes

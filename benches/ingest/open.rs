@@ -79,6 +79,7 @@ fn half_the_peak(server: &Server) -> anyhow::Result<u32> {
     };
     let row = Row::measure(target, prepare(server, PUSHES_OF_PEAK)?, &load)?;
     row.print();
+    ensure!(row.had_enough, "too few pushes were prepared for the peak");
     let half = row.summary.acknowledged / (2 * PEAK_LASTS.as_secs());
     ensure!(half > 0, "the server acknowledges nothing");
     Ok(u32::try_from(half)?)

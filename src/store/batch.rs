@@ -53,7 +53,7 @@ pub(super) struct Batch {
     pub(super) arrivals: Hours,
     /// How many deliveries are new.
     deliveries: i64,
-    /// When the first of them was received.
+    /// When the oldest of them was received.
     oldest_message: Option<Timestamp>,
     /// When the last push was sent and received.
     last_push: Option<(Timestamp, Timestamp)>,

@@ -64,6 +64,7 @@ const INSERT_JOB: &str = "
       ?21, ?22, ?23, ?24, ?25
     )";
 
+// Not the id and its owner: they stay, and SQLite would write their entry in the index anew.
 const UPDATE_JOB: &str = "
     UPDATE job SET
       region = ?4, queue = ?5, run = ?6, workflow = ?7, names = ?8, type = ?9, state = ?10,
@@ -384,8 +385,8 @@ fn replace(
     Ok(change)
 }
 
-/// Runs a statement whose parameters are these, by their places: by their names SQLite would look through
-/// all of them for each.
+/// Runs a statement whose parameters are these, by their places: by their names SQLite would look
+/// through all of them for each.
 fn write(tx: &Transaction<'_>, sql: &str, id: RowId, folded: &FoldedJob) -> rusqlite::Result<()> {
     let record = &folded.record;
     tx.prepare_cached(sql)?.execute(params![

@@ -72,6 +72,7 @@ const INSERT_RUN: &str = "
       ?21, ?22, ?23, ?24
     )";
 
+// Not the id and its owner; see `jobs.rs`.
 const UPDATE_RUN: &str = "
     UPDATE run SET
       region = ?4, workflow = ?5, workflow_name = ?6, media_id = ?7, input = ?8, user_data = ?9,
@@ -403,8 +404,8 @@ fn replace_activities(
     Ok(has_changed)
 }
 
-/// Runs a statement whose parameters are these, by their places: by their names SQLite would look through
-/// all of them for each.
+/// Runs a statement whose parameters are these, by their places: by their names SQLite would look
+/// through all of them for each.
 fn write(tx: &Transaction<'_>, sql: &str, id: RowId, record: &RunRecord) -> rusqlite::Result<()> {
     tx.prepare_cached(sql)?.execute(params![
         id,

@@ -253,8 +253,9 @@ fn phrases(
     Ok((!all.is_empty()).then(|| all + by_prefix))
 }
 
-/// Tells whether any indexed word may begin with this one and be longer. By prefix the index puts together
-/// the rows of all words before it gives the first, which takes the longer the more there are.
+/// Tells whether any indexed word may begin with this one and be longer. By prefix the index puts
+/// together the rows of all such words before it gives the first, which takes the longer the more
+/// there are.
 fn begins_longer(tx: &Transaction<'_>, whose: Words, word: &str) -> rusqlite::Result<bool> {
     if !word.is_ascii() {
         // What its letters are folded to is the tokenizer's.
